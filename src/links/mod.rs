@@ -1,0 +1,23 @@
+//! What a click URL says and where it may lead: tokens, destinations, parameters.
+//!
+//! Pure: no I/O, no clock, no logging. A redirect is only ever built from a [`Destination`], and a
+//! destination only comes from [`Sites::accept`] or from an operator's own configuration.
+
+mod candidates;
+mod click_url;
+mod destination;
+mod location;
+mod names;
+mod query;
+pub mod reserved;
+mod sites;
+mod token;
+
+pub use candidates::{Candidates, Claim};
+pub use click_url::{CLICK_PATH, ClickUrl, LinkMaker, PIXEL_PATH, PIXEL_SUFFIX};
+pub use destination::{Destination, DestinationError};
+pub use location::{Location, Merged};
+pub use names::{Account, AccountError, Campaign, CampaignError};
+pub use query::{Parameter, parameters, split_query};
+pub use sites::{Accepted, HostPattern, HostPatternError, SiteId, Sites};
+pub use token::{LinkKeys, OpenError, Opened, Recipient, Target};
