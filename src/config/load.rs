@@ -1,0 +1,325 @@
+//! From `proxy.toml` as typed to the configuration as used: defaults, paths, and what one table says
+//! about another.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use url::Url;
+
+use super::place::Source;
+use super::secret::Origin;
+use super::{
+    Actito, Admin, ApiGeneration, Config, ConfigError, Deliver, Edge, Integration, Links, Located, Place, Raptor,
+    SecretSource, Site, Store, UrlStyle, written,
+};
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+const GIB: u64 = 1 << 30;
+
+impl Config {
+    /// Reads and checks a configuration file. Secrets are read later, where they are needed.
+    ///
+    /// # Errors
+    /// Names file, line and key, and what was expected there.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| Place::of_file(file).complain(format!("cannot read the configuration: {e}")))?;
+        Self::parse(file, &text)
+    }
+
+    /// Checks the text of a configuration file; `file` is what its relative paths are relative to.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { file, text };
+        let written: written::Written = toml::from_str(text).map_err(|e| source.syntax(&e))?;
+        let loader = Loader { folder: file.parent().unwrap_or(Path::new("")), source };
+        loader.load(written)
+    }
+}
+
+struct Loader<'a> {
+    source: Source<'a>,
+    folder: &'a Path,
+}
+
+impl Loader<'_> {
+    fn load(&self, written: written::Written) -> Result<Config, ConfigError> {
+        let notices = self.notices(&written);
+        self.refuse_unavailable(&written.edge)?;
+        let integrations = self.integrations(written.integration)?;
+        let sites = self.sites(written.site, &integrations)?;
+        Ok(Config {
+            edge: self.edge(written.edge)?,
+            admin: self.admin(written.admin),
+            keyring: self.path(&written.keys.path),
+            store: self.store(written.store),
+            links: self.links(written.links),
+            raptor: self.raptor(written.raptor)?,
+            sites,
+            integrations,
+            notices,
+        })
+    }
+
+    /// What is accepted in the file, so that it can be prepared, and does nothing yet.
+    fn notices(&self, written: &written::Written) -> Vec<String> {
+        let sites = written.site.iter().filter_map(|site| site.get_ref().cookies.as_ref());
+        let hooks = written.integration.iter().filter_map(|it| it.get_ref().webhook_secret.as_ref());
+        let spans = (written.links.utm.iter().map(Spanned::span))
+            .chain(sites.map(Spanned::span))
+            .chain(hooks.map(Spanned::span))
+            .chain(written.activation.iter().map(Spanned::span));
+        spans.map(|span| format!("{}: is read, and does nothing in this version", self.source.place(span))).collect()
+    }
+
+    /// What would be unsafe to pass over.
+    fn refuse_unavailable(&self, edge: &written::Edge) -> Result<(), ConfigError> {
+        match [&edge.tls, &edge.acme, &edge.domain].into_iter().flatten().next() {
+            None => Ok(()),
+            Some(value) => Err(self.source.place(value.span()).complain("is not available in this version")),
+        }
+    }
+
+    fn edge(&self, written: written::Edge) -> Result<Edge, ConfigError> {
+        if written.listen.get_ref().is_empty() {
+            return Err(self.source.place(written.listen.span()).complain("expected at least one address"));
+        }
+        Ok(Edge {
+            listen: written.listen.into_inner(),
+            base_url: self.base_url(written.base_url)?,
+            fallback_url: written.fallback_url.map(|url| self.source.locate(url)),
+            commit_wait: written.commit_wait.map_or(Duration::from_millis(20), |wait| wait.0),
+            drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.0),
+        })
+    }
+
+    fn base_url(&self, written: Spanned<String>) -> Result<Located<String>, ConfigError> {
+        let Located { value, place } = self.http_url(written)?;
+        if value.path() != "/" || value.query().is_some() || value.fragment().is_some() {
+            return Err(place.complain("expected scheme, host and port alone, as in \"https://click.shop.example\""));
+        }
+        Ok(Located { value: value.as_str().trim_end_matches('/').to_owned(), place })
+    }
+
+    fn http_url(&self, written: Spanned<String>) -> Result<Located<Url>, ConfigError> {
+        let Located { value, place } = self.source.locate(written);
+        match Url::parse(&value) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.username().is_empty() => {
+                Ok(Located { value: url, place })
+            }
+            _ => Err(place.complain(format!("expected a URL that starts with http:// or https://, found `{value}`"))),
+        }
+    }
+
+    fn admin(&self, written: written::Admin) -> Admin {
+        let default = std::net::SocketAddr::from(([127, 0, 0, 1], 8081));
+        Admin { listen: written.listen.unwrap_or(default), token: self.secret(written.token), hosts: written.hosts }
+    }
+
+    fn store(&self, written: written::Store) -> Store {
+        Store {
+            path: self.path(&written.path),
+            max_size: written.max_size.map_or(10 * GIB, |size| size.0),
+            keep_delivered: written.keep_delivered.map_or(Duration::from_secs(DAY), |keep| keep.0),
+            keep_dead: written.keep_dead.map_or(Duration::from_secs(30 * DAY), |keep| keep.0),
+        }
+    }
+
+    fn links(&self, written: written::Links) -> Links {
+        let patterns = || vec!["unsubscribe".to_owned(), "preferences".to_owned()];
+        Links {
+            pixel: written.pixel.unwrap_or(true),
+            respect_gpc: written.respect_gpc.unwrap_or(true),
+            former_hosts: written.former_hosts.into_iter().map(|host| self.source.locate(host)).collect(),
+            unsubscribe_patterns: written.unsubscribe_patterns.unwrap_or_else(patterns),
+        }
+    }
+
+    fn raptor(&self, written: written::Raptor) -> Result<Raptor, ConfigError> {
+        let tracking_url = written.tracking_url.map(|url| self.http_url(url)).transpose()?.map(|url| url.value);
+        #[expect(clippy::expect_used, reason = "a literal that parses")]
+        let default = || Url::parse("https://t.raptorsmartadvisor.com").expect("a URL");
+        Ok(Raptor {
+            tracking_url: tracking_url.unwrap_or_else(default),
+            deliver: match written.deliver {
+                None | Some(written::Deliver::ClicksAndOpens) => Deliver::ClicksAndOpens,
+                Some(written::Deliver::Clicks) => Deliver::Clicks,
+                Some(written::Deliver::Off) => Deliver::Off,
+            },
+            deliver_bots: written.deliver_bots.unwrap_or(false),
+            consent_flag: matches!(written.consent, Some(written::Consent::Flag)),
+            v: written.v.unwrap_or_else(|| "reaid-edge".to_owned()),
+            max_age: written.max_age.map_or(Duration::from_secs(DAY), |age| age.0),
+            allow_private: written.allow_private.unwrap_or(false),
+        })
+    }
+
+    fn sites(
+        &self,
+        written: Vec<Spanned<written::Site>>,
+        integrations: &[Integration],
+    ) -> Result<Vec<Site>, ConfigError> {
+        let mut sites: Vec<Site> = Vec::with_capacity(written.len());
+        for site in written {
+            let site = self.site(site.into_inner(), integrations)?;
+            if sites.iter().any(|earlier| earlier.account.value == site.account.value) {
+                let message = format!("account {} already has a site", site.account.value);
+                return Err(site.account.place.complain(message));
+            }
+            sites.push(site);
+        }
+        Ok(sites)
+    }
+
+    fn site(&self, written: written::Site, integrations: &[Integration]) -> Result<Site, ConfigError> {
+        let account = self.account(written.account)?;
+        let named = self.source.locate(written.integration);
+        let Some(integration) = integrations.iter().find(|it| it.name == named.value) else {
+            return Err(named.place.complain(format!("there is no integration named `{}`", named.value)));
+        };
+        if !integration.accounts.contains(&account.value) {
+            let message = format!("account {} is not one of integration `{}`", account.value, named.value);
+            return Err(account.place.complain(message));
+        }
+        Ok(Site {
+            account,
+            hosts: written.hosts.into_iter().map(|host| self.source.locate(host)).collect(),
+            integration: named.value,
+            click_event: written.events.click.unwrap_or_else(|| "newsletterclick".to_owned()),
+            open_event: written.events.open.unwrap_or_else(|| "newsletteropen".to_owned()),
+            fallback_url: written.fallback_url.map(|url| self.source.locate(url)),
+        })
+    }
+
+    fn integrations(&self, written: Vec<Spanned<written::Integration>>) -> Result<Vec<Integration>, ConfigError> {
+        let mut all: Vec<Integration> = Vec::with_capacity(written.len());
+        for integration in written {
+            let integration = self.integration(integration.into_inner(), &all)?;
+            all.push(integration);
+        }
+        Ok(all)
+    }
+
+    fn integration(&self, written: written::Integration, earlier: &[Integration]) -> Result<Integration, ConfigError> {
+        let name = self.source.locate(written.name);
+        if name.value.is_empty() || earlier.iter().any(|it| it.name == name.value) {
+            return Err(name.place.complain(format!("expected a name of its own, found `{}`", name.value)));
+        }
+        let accounts_at = self.source.place(written.accounts.span());
+        let mut accounts: Vec<String> = Vec::new();
+        for account in written.accounts.into_inner() {
+            let account = self.account(account)?;
+            let owner = earlier.iter().find(|it| it.accounts.contains(&account.value)).map(|it| it.name.as_str());
+            let owner = owner.or_else(|| accounts.contains(&account.value).then_some(name.value.as_str()));
+            if let Some(owner) = owner {
+                let message = format!("account {} already belongs to integration `{owner}`", account.value);
+                return Err(account.place.complain(message));
+            }
+            accounts.push(account.value);
+        }
+        if accounts.is_empty() {
+            return Err(accounts_at.complain("expected at least one account"));
+        }
+        let every = written.schedule.map(|schedule| self.every(&schedule, written.actito.is_some())).transpose()?;
+        Ok(Integration {
+            id_scope: written.id_scope,
+            accounts,
+            enable_email_synchronization: written.enable_email_synchronization.unwrap_or(true),
+            merge_field: written.merge_field.unwrap_or_else(|| "${reaid}".to_owned()),
+            actito: written.actito.map(|actito| self.actito(actito)).transpose()?,
+            every,
+            name: name.value,
+        })
+    }
+
+    fn every(&self, schedule: &Spanned<written::Schedule>, has_actito: bool) -> Result<Duration, ConfigError> {
+        let place = self.source.place(schedule.span());
+        match schedule.get_ref().every.0 {
+            Duration::ZERO => Err(place.complain("expected more than no time between two syncs")),
+            _ if !has_actito => Err(place.complain("expected actito = { … } beside it: there is nothing to sync with")),
+            every => Ok(every),
+        }
+    }
+
+    fn account(&self, written: Spanned<String>) -> Result<Located<String>, ConfigError> {
+        let account = self.source.locate(written);
+        let digits = account.value.bytes().all(|byte| byte.is_ascii_digit());
+        if digits && matches!(account.value.len(), 4 | 5) {
+            return Ok(account);
+        }
+        Err(account.place.complain(format!("expected an account of 4 or 5 digits, found `{}`", account.value)))
+    }
+
+    fn actito(&self, written: written::Actito) -> Result<Actito, ConfigError> {
+        Ok(Actito {
+            api_endpoint: self.api_endpoint(written.api_endpoint)?,
+            entity: written.entity,
+            email: written.email.unwrap_or_default(),
+            api_key: self.secret(written.api_key),
+            profile_table: written.profile_table,
+            profile_table_id: written.profile_table_id,
+            email_attribute: written.email_attribute.unwrap_or_else(|| "emailAddress".to_owned()),
+            reaid_attribute: written.reaid_attribute.unwrap_or_else(|| "reaid".to_owned()),
+            url_style: match written.url_style {
+                None | Some(written::UrlStyle::Prefixed) => UrlStyle::Prefixed,
+                Some(written::UrlStyle::Plain) => UrlStyle::Plain,
+            },
+            profiles_api: generation(written.profiles_api),
+            import_api: generation(written.import_api),
+            calls_per_minute: self.at_least_one(written.calls_per_minute, 90)?,
+            concurrency: self.at_least_one(written.concurrency, 4)? as usize,
+            imports_per_day: written.imports_per_day.unwrap_or(12),
+            allow_private: written.allow_private.unwrap_or(false),
+        })
+    }
+
+    /// One of Actito's four named hosts, or a URL.
+    fn api_endpoint(&self, written: Spanned<String>) -> Result<Url, ConfigError> {
+        let host = match written.get_ref().as_str() {
+            name @ ("api" | "api1" | "api3" | "apitest") => format!("https://{name}.actito.com"),
+            url => url.to_owned(),
+        };
+        let place = self.source.place(written.span());
+        self.http_url(Spanned::new(written.span(), host)).map(|url| url.value).map_err(|_| {
+            place.complain(format!("expected api, api1, api3, apitest or a URL, found `{}`", written.get_ref()))
+        })
+    }
+
+    fn at_least_one(&self, written: Option<Spanned<u32>>, default: u32) -> Result<u32, ConfigError> {
+        match written {
+            None => Ok(default),
+            Some(number) if *number.get_ref() == 0 => {
+                Err(self.source.place(number.span()).complain("expected at least 1, found 0"))
+            }
+            Some(number) => Ok(number.into_inner()),
+        }
+    }
+
+    fn secret(&self, written: Spanned<written::Secret>) -> SecretSource {
+        let Located { value, place } = self.source.locate(written);
+        let origin = match value {
+            written::Secret::File(path) => Origin::File(self.path(&path)),
+            written::Secret::Env(name) => Origin::Env(name),
+        };
+        SecretSource { origin, place }
+    }
+
+    fn path(&self, written: &Path) -> PathBuf {
+        self.folder.join(written)
+    }
+}
+
+fn generation(written: Option<written::ApiGeneration>) -> ApiGeneration {
+    match written {
+        None | Some(written::ApiGeneration::Auto) => ApiGeneration::Auto,
+        Some(written::ApiGeneration::V4) => ApiGeneration::V4,
+        Some(written::ApiGeneration::V5) => ApiGeneration::V5,
+    }
+}
+
+#[cfg(test)]
+mod tests;

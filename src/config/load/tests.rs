@@ -1,0 +1,186 @@
+//! Configurations, right and wrong.
+
+use super::*;
+
+const SMALLEST: &str = r#"[edge]
+listen = ["127.0.0.1:8080"]
+base_url = "http://127.0.0.1:8080/"
+[admin]
+token = { file = "data/admin-token" }
+[keys]
+path = "data/keyring.toml"
+[store]
+path = "data/reaid.db"
+[[integration]]
+name = "shop"
+accounts = ["1234", "1235"]
+[[site]]
+account = "1234"
+hosts = ["shop.example", "*.shop.example"]
+integration = "shop"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("/etc/reaid/proxy.toml"), text)
+}
+
+#[test]
+fn the_smallest_file_gets_every_default() {
+    let config = parse(SMALLEST).unwrap();
+    assert_eq!(config.edge.base_url.value, "http://127.0.0.1:8080");
+    assert_eq!(config.edge.commit_wait, Duration::from_millis(20));
+    assert_eq!(config.edge.drain, Duration::from_secs(30));
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.keyring, Path::new("/etc/reaid/data/keyring.toml"));
+    assert_eq!(config.store.max_size, 10 << 30);
+    assert_eq!(config.store.keep_dead, Duration::from_secs(30 * 86400));
+    assert_eq!(config.raptor.tracking_url.as_str(), "https://t.raptorsmartadvisor.com/");
+    assert_eq!(config.raptor.deliver, Deliver::ClicksAndOpens);
+    assert_eq!(config.integrations[0].merge_field, "${reaid}");
+    assert_eq!(config.sites[0].click_event, "newsletterclick");
+    assert_eq!(config.links.unsubscribe_patterns, ["unsubscribe", "preferences"]);
+    assert!(config.links.pixel && config.links.respect_gpc && config.notices.is_empty());
+}
+
+#[test]
+fn the_example_says_every_default_and_nothing_that_is_not_done() {
+    let config = Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.toml"))).unwrap();
+    assert_eq!(config.notices, Vec::<String>::new());
+    let smallest = parse(SMALLEST).unwrap();
+    assert_eq!(config.edge.commit_wait, smallest.edge.commit_wait);
+    assert_eq!(config.edge.drain, smallest.edge.drain);
+    assert_eq!(config.admin.listen, smallest.admin.listen);
+    assert_eq!(config.store.max_size, smallest.store.max_size);
+    assert_eq!(config.store.keep_delivered, smallest.store.keep_delivered);
+    assert_eq!(config.store.keep_dead, smallest.store.keep_dead);
+    assert_eq!(config.links.unsubscribe_patterns, smallest.links.unsubscribe_patterns);
+    assert_eq!(format!("{:?}", config.raptor), format!("{:?}", smallest.raptor));
+    assert_eq!(config.sites[0].click_event, smallest.sites[0].click_event);
+    assert_eq!(config.integrations[0].merge_field, smallest.integrations[0].merge_field);
+}
+
+#[test]
+fn what_the_example_leaves_out_is_written_as_it_would_be_read() {
+    let example = include_str!("../../../proxy.toml");
+    // A key behind `# ` is switched on; prose, which has no `name = ` at its start, stays a comment.
+    let is_key = |line: &&str| {
+        let name = line.split(" = ").next().unwrap_or_default();
+        line.starts_with('[') && line.ends_with(']') && !line.contains(' ') && !line.contains(',')
+            || line.contains(" = ") && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let switched_on = |line: &str| line.strip_prefix("# ").filter(is_key).unwrap_or(line).to_owned() + "\n";
+    let config = parse(&example.lines().map(switched_on).collect::<String>()).unwrap();
+    let integration = &config.integrations[0];
+    assert_eq!(integration.id_scope.as_deref(), Some("shop"));
+    assert_eq!(integration.every, Some(Duration::from_secs(6 * HOUR)));
+    let actito = integration.actito.as_ref().unwrap();
+    assert_eq!((actito.calls_per_minute, actito.concurrency, actito.allow_private), (90, 4, false));
+    assert_eq!((actito.email_attribute.as_str(), actito.reaid_attribute.as_str()), ("emailAddress", "reaid"));
+    assert!(config.notices.is_empty());
+}
+
+#[test]
+fn named_endpoints_become_urls() {
+    let actito = r#"actito = { api_endpoint = "api3", entity = "e", api_key = { env = "K" }, profile_table = "T", profile_table_id = "31" }
+[[site]]"#;
+    let config = parse(&SMALLEST.replace("[[site]]", actito)).unwrap();
+    let actito = config.integrations[0].actito.as_ref().unwrap();
+    assert_eq!(actito.api_endpoint.as_str(), "https://api3.actito.com/");
+    assert_eq!((actito.calls_per_minute, actito.concurrency, actito.imports_per_day), (90, 4, 12));
+    assert_eq!(actito.reaid_attribute, "reaid");
+}
+
+#[test]
+fn complaints_name_file_line_and_key() {
+    for (from, to, says) in [
+        ("[edge]", "[edge]\ncolour = 1", "proxy.toml:2: edge.colour: unknown field `colour`"),
+        ("[edge]", "[edge]\ndrain = 30", "proxy.toml:2: edge.drain: invalid type: integer"),
+        ("[edge]", "[edge]\ndrain = \"soon\"", "proxy.toml:2: edge.drain: expected a duration"),
+        ("[edge]", "[edge]\ndrain = \"300000000000y\"", "proxy.toml:2: edge.drain: expected a duration of at most"),
+        ("[\"127.0.0.1:8080\"]", "[\"8080\"]", "proxy.toml:2: edge.listen: "),
+        ("[\"127.0.0.1:8080\"]", "[]", "proxy.toml:2: edge.listen: expected at least one"),
+        ("http://127.0.0.1:8080/", "ftp://x", "proxy.toml:3: edge.base_url: expected a URL"),
+        ("http://127.0.0.1:8080/", "http://x/y", "proxy.toml:3: edge.base_url: expected scheme, host"),
+        ("{ file = \"data/admin-token\" }", "\"letmein\"", "proxy.toml:5: admin.token: "),
+        ("path = \"data/reaid.db\"", "", "proxy.toml:8: store.path: missing field `path`"),
+        ("[keys]\npath = \"data/keyring.toml\"", "", "proxy.toml:1: keys: missing field `keys`"),
+        ("account = \"1234\"", "", "proxy.toml:13: site.account: missing field `account`"),
+        (
+            "\"1235\"]",
+            "\"12\"]",
+            "proxy.toml:12: integration.accounts: expected an account of 4 or 5 digits, found `12`",
+        ),
+        (
+            "\"1235\"]",
+            "\"1234\"]",
+            "proxy.toml:12: integration.accounts: account 1234 already belongs to integration `shop`",
+        ),
+        (
+            "[[site]]",
+            "[[integration]]\nname = \"b\"\naccounts = [\"1235\"]\n[[site]]",
+            "proxy.toml:15: integration.accounts: account 1235 already belongs to integration `shop`",
+        ),
+        ("integration = \"shop\"", "integration = \"x\"", "proxy.toml:16: site.integration: there is no integration"),
+        ("account = \"1234\"", "account = \"9999\"", "proxy.toml:14: site.account: account 9999 is not one of"),
+        ("[admin]", "[edge.tls]\ncertificate = \"x\"\n[admin]", "edge.tls: is not available in this version"),
+        (
+            "[[site]]",
+            "schedule = { every = \"6h\" }\n[[site]]",
+            "proxy.toml:13: integration.schedule: expected actito = ",
+        ),
+        (
+            "[[site]]",
+            "schedule = { every = \"0s\" }\n[[site]]",
+            "proxy.toml:13: integration.schedule: expected more than",
+        ),
+        ("[admin]", "[admin", "proxy.toml:4: "),
+    ] {
+        assert!(SMALLEST.contains(from));
+        let error = parse(&SMALLEST.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}\nshould say {says}");
+    }
+}
+
+#[test]
+fn a_secret_written_inline_is_refused_and_not_repeated() {
+    for inline in
+        ["\"letmein\"", "{ value = \"letmein\" }", "{ letmein = \"x\" }", "{ file = \"a\", env = \"letmein\" }"]
+    {
+        let error = parse(&SMALLEST.replace("{ file = \"data/admin-token\" }", inline)).unwrap_err().to_string();
+        assert!(error.contains("proxy.toml:5: admin.token: expected { file = \"…\" } or { env = \"…\" }"), "{error}");
+        assert!(!error.contains("letmein"), "{error}");
+    }
+}
+
+#[test]
+fn what_does_nothing_yet_is_said() {
+    let text =
+        SMALLEST.replace("[[site]]", "webhook_secret = { env = \"X\" }\n[links]\nutm = { source = \"n\" }\n[[site]]");
+    let notices = parse(&text).unwrap().notices.join("\n");
+    assert!(notices.contains("proxy.toml:15: links.utm: is read"), "{notices}");
+    assert!(notices.contains("proxy.toml:13: integration.webhook_secret: is read"), "{notices}");
+}
+
+#[test]
+fn a_secret_is_read_where_it_is_kept_and_nowhere_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let token = Config::parse(&folder.path().join("proxy.toml"), SMALLEST).unwrap().admin.token;
+    let missing = token.read().unwrap_err().to_string();
+    assert!(missing.contains("proxy.toml:5: admin.token: cannot read the secret file"), "{missing}");
+    let path = folder.path().join("data/admin-token");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(&path, "s3cret\n").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(token.read().unwrap_err().to_string().contains("mode 0644"));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    assert_eq!(token.read().unwrap().as_str(), "s3cret");
+}
+
+#[test]
+fn a_sister_account_without_a_site_lives_on_its_integrations() {
+    let config = parse(SMALLEST).unwrap();
+    assert_eq!(config.site_of_account("1234"), Some(0));
+    assert_eq!(config.site_of_account("1235"), Some(0));
+    assert_eq!(config.site_of_account("9999"), None);
+}

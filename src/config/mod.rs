@@ -1,0 +1,243 @@
+//! The configuration as the program uses it: parsed, checked against itself, immutable.
+//!
+//! `written` is `proxy.toml` as typed; this module is what it means. Secrets stay unread until a
+//! command needs them ([`SecretSource::read`]), so that `reaid mint` does not ask for an API key.
+//! Every complaint names file, line and key.
+
+mod load;
+mod place;
+mod secret;
+mod units;
+mod written;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+pub use place::{ConfigError, Located, Place};
+pub use secret::SecretSource;
+
+/// Everything `proxy.toml` says, with the defaults filled in and paths made absolute to its folder.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The public listener.
+    pub edge: Edge,
+    /// The admin listener.
+    pub admin: Admin,
+    /// Where the keyring is.
+    pub keyring: PathBuf,
+    /// The embedded store.
+    pub store: Store,
+    /// How links are made and opened.
+    pub links: Links,
+    /// Raptor's tracking.
+    pub raptor: Raptor,
+    /// The shops, in the order written; an account has exactly one.
+    pub sites: Vec<Site>,
+    /// The integrations, in the order written.
+    pub integrations: Vec<Integration>,
+    /// What the file asks for and this version does not do, for `check` and `serve` to say.
+    pub notices: Vec<String>,
+}
+
+impl Config {
+    /// The integration of this name.
+    pub fn integration(&self, name: &str) -> Option<&Integration> {
+        self.integrations.iter().find(|integration| integration.name == name)
+    }
+
+    /// The position in `sites` of an account's own site; of a sister account without one, of the first
+    /// site of its integration.
+    pub fn site_of_account(&self, account: &str) -> Option<usize> {
+        let own = self.sites.iter().position(|site| site.account.value == account);
+        own.or_else(|| {
+            let owner = self.integrations.iter().find(|it| it.accounts.iter().any(|its| its == account))?;
+            self.sites.iter().position(|site| site.integration == owner.name)
+        })
+    }
+
+    /// Tries every secret that is kept in a file, so that one that is missing or open to others is
+    /// found before anything starts. Those in the environment are looked at where they are needed.
+    ///
+    /// # Errors
+    /// As for [`SecretSource::read`].
+    pub fn check_secret_files(&self) -> Result<(), ConfigError> {
+        let keys = self.integrations.iter().filter_map(|it| it.actito.as_ref()).map(|actito| &actito.api_key);
+        let in_files = std::iter::once(&self.admin.token).chain(keys).filter(|secret| secret.is_file());
+        in_files.map(SecretSource::read).try_for_each(|secret| secret.map(drop))
+    }
+}
+
+/// `[edge]`: the public listener.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Addresses to listen on.
+    pub listen: Vec<std::net::SocketAddr>,
+    /// What the links in a newsletter start with: scheme, host and port, without a trailing slash.
+    pub base_url: Located<String>,
+    /// Where a link that does not open leads.
+    pub fallback_url: Option<Located<String>>,
+    /// How long a click waits for its event to be on disk.
+    pub commit_wait: Duration,
+    /// How long a stop may take.
+    pub drain: Duration,
+}
+
+/// `[admin]`: the listener for operators.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address to listen on.
+    pub listen: std::net::SocketAddr,
+    /// The bearer token.
+    pub token: SecretSource,
+    /// Names by which the listener may be called, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+/// `[store]`: the embedded database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The database file.
+    pub path: PathBuf,
+    /// Bytes the file may grow to; beyond that new events are dropped and counted.
+    pub max_size: u64,
+    /// How long delivered events stay.
+    pub keep_delivered: Duration,
+    /// How long dead letters stay.
+    pub keep_dead: Duration,
+}
+
+/// `[links]`.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// Whether a rewritten newsletter gets an open pixel.
+    pub pixel: bool,
+    /// Whether `Sec-GPC: 1` means "no identity".
+    pub respect_gpc: bool,
+    /// Hosts that may still be landed on, without identity, after they left every site.
+    pub former_hosts: Vec<Located<String>>,
+    /// Case-insensitive substrings of a URL that mark unsubscribe and preference links.
+    pub unsubscribe_patterns: Vec<String>,
+}
+
+/// `[raptor]`: where events go.
+#[derive(Clone, Debug)]
+pub struct Raptor {
+    /// Scheme and host of the tracking endpoint; `/{account}.rsa` is appended.
+    pub tracking_url: Url,
+    /// What is delivered.
+    pub deliver: Deliver,
+    /// Whether events of class `bot` and `prefetch` are delivered too.
+    pub deliver_bots: bool,
+    /// Whether a click must carry `reaid_consent=1` to keep its identity.
+    pub consent_flag: bool,
+    /// The `v` parameter of a tracking call.
+    pub v: String,
+    /// An event older than this is given up.
+    pub max_age: Duration,
+    /// Whether the tracking host's name may resolve to a private address.
+    pub allow_private: bool,
+}
+
+/// Which events go to Raptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliver {
+    /// Clicks and opens.
+    ClicksAndOpens,
+    /// Clicks alone.
+    Clicks,
+    /// None: events are only stored.
+    Off,
+}
+
+/// `[[site]]`: the hosts of one shop.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The Raptor customer id, 4 or 5 digits.
+    pub account: Located<String>,
+    /// `host[:port]` or `*.host[:port]`.
+    pub hosts: Vec<Located<String>>,
+    /// The name of the integration whose REAIDs these hosts get.
+    pub integration: String,
+    /// What a click is called in Raptor.
+    pub click_event: String,
+    /// What an open is called in Raptor.
+    pub open_event: String,
+    /// Where a link for this shop leads when its own destination is gone.
+    pub fallback_url: Option<Located<String>>,
+}
+
+/// `[[integration]]`: one Actito entity and profile table, with the accounts it serves.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    /// Its name.
+    pub name: String,
+    /// The scope of its REAIDs, when written; else its name at first use.
+    pub id_scope: Option<String>,
+    /// Main account first, then sister accounts.
+    pub accounts: Vec<String>,
+    /// `false` stops REAIDs altogether: nothing is synced, no click carries one.
+    pub enable_email_synchronization: bool,
+    /// What Actito replaces by the recipient's REAID, as in `${reaid}`.
+    pub merge_field: String,
+    /// How Actito is reached.
+    pub actito: Option<Actito>,
+    /// How often `serve` syncs by itself.
+    pub every: Option<Duration>,
+}
+
+/// The Actito half of an integration.
+#[derive(Clone, Debug)]
+pub struct Actito {
+    /// Scheme and host, as in `https://api3.actito.com`.
+    pub api_endpoint: Url,
+    /// The entity's name.
+    pub entity: String,
+    /// The technical contact.
+    pub email: String,
+    /// The API key.
+    pub api_key: SecretSource,
+    /// The profile table's name (V4 URLs).
+    pub profile_table: String,
+    /// The profile table's id (V5 URLs).
+    pub profile_table_id: String,
+    /// The attribute that holds the e-mail address.
+    pub email_attribute: String,
+    /// The attribute that holds the REAID.
+    pub reaid_attribute: String,
+    /// Whether URLs carry a category before the version.
+    pub url_style: UrlStyle,
+    /// Which generation of the profile calls to use.
+    pub profiles_api: ApiGeneration,
+    /// Which generation of mass imports to use.
+    pub import_api: ApiGeneration,
+    /// Calls a minute, all kinds together.
+    pub calls_per_minute: u32,
+    /// Calls in flight at once.
+    pub concurrency: usize,
+    /// Mass imports a day and table.
+    pub imports_per_day: u32,
+    /// Whether the endpoint's name may resolve to a private address.
+    pub allow_private: bool,
+}
+
+/// Whether Actito's URLs carry a category before the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlStyle {
+    /// `/profiles/v4/entity/…`
+    Prefixed,
+    /// `/v4/entity/…`
+    Plain,
+}
+
+/// Which generation of an Actito API to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiGeneration {
+    /// Ask at start which answers.
+    Auto,
+    /// V4 only.
+    V4,
+    /// V5 only.
+    V5,
+}

@@ -1,0 +1,202 @@
+//! `proxy.toml` as typed. Every table refuses keys it does not know.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::units::{Size, Span};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) edge: Edge,
+    pub(super) admin: Admin,
+    pub(super) keys: Keys,
+    pub(super) store: Store,
+    #[serde(default)]
+    pub(super) links: Links,
+    #[serde(default)]
+    pub(super) raptor: Raptor,
+    #[serde(default)]
+    pub(super) site: Vec<Spanned<Site>>,
+    #[serde(default)]
+    pub(super) integration: Vec<Spanned<Integration>>,
+    #[serde(default)]
+    pub(super) activation: Vec<Spanned<toml::Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edge {
+    pub(super) listen: Spanned<Vec<SocketAddr>>,
+    pub(super) base_url: Spanned<String>,
+    pub(super) fallback_url: Option<Spanned<String>>,
+    pub(super) commit_wait: Option<Span>,
+    pub(super) drain: Option<Span>,
+    pub(super) tls: Option<Spanned<toml::Value>>,
+    pub(super) acme: Option<Spanned<toml::Value>>,
+    pub(super) domain: Option<Spanned<toml::Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) token: Spanned<Secret>,
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    pub(super) path: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) path: PathBuf,
+    pub(super) max_size: Option<Size>,
+    pub(super) keep_delivered: Option<Span>,
+    pub(super) keep_dead: Option<Span>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Links {
+    pub(super) pixel: Option<bool>,
+    pub(super) respect_gpc: Option<bool>,
+    #[serde(default)]
+    pub(super) former_hosts: Vec<Spanned<String>>,
+    pub(super) unsubscribe_patterns: Option<Vec<String>>,
+    pub(super) utm: Option<Spanned<BTreeMap<String, String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raptor {
+    pub(super) tracking_url: Option<Spanned<String>>,
+    pub(super) deliver: Option<Deliver>,
+    pub(super) deliver_bots: Option<bool>,
+    pub(super) consent: Option<Consent>,
+    pub(super) v: Option<String>,
+    pub(super) max_age: Option<Span>,
+    pub(super) allow_private: Option<bool>,
+}
+
+#[derive(Deserialize)]
+pub(super) enum Deliver {
+    #[serde(rename = "clicks+opens")]
+    ClicksAndOpens,
+    #[serde(rename = "clicks")]
+    Clicks,
+    #[serde(rename = "off")]
+    Off,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Consent {
+    None,
+    Flag,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Site {
+    pub(super) account: Spanned<String>,
+    pub(super) hosts: Vec<Spanned<String>>,
+    pub(super) integration: Spanned<String>,
+    pub(super) fallback_url: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) events: Events,
+    pub(super) cookies: Option<Spanned<toml::Value>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Events {
+    pub(super) click: Option<String>,
+    pub(super) open: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Integration {
+    pub(super) name: Spanned<String>,
+    pub(super) id_scope: Option<String>,
+    pub(super) accounts: Spanned<Vec<Spanned<String>>>,
+    pub(super) enable_email_synchronization: Option<bool>,
+    pub(super) merge_field: Option<String>,
+    pub(super) actito: Option<Actito>,
+    pub(super) schedule: Option<Spanned<Schedule>>,
+    pub(super) webhook_secret: Option<Spanned<Secret>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Actito {
+    pub(super) api_endpoint: Spanned<String>,
+    pub(super) entity: String,
+    pub(super) email: Option<String>,
+    pub(super) api_key: Spanned<Secret>,
+    pub(super) profile_table: String,
+    pub(super) profile_table_id: String,
+    pub(super) email_attribute: Option<String>,
+    pub(super) reaid_attribute: Option<String>,
+    pub(super) url_style: Option<UrlStyle>,
+    pub(super) profiles_api: Option<ApiGeneration>,
+    pub(super) import_api: Option<ApiGeneration>,
+    pub(super) calls_per_minute: Option<Spanned<u32>>,
+    pub(super) concurrency: Option<Spanned<u32>>,
+    pub(super) imports_per_day: Option<u32>,
+    pub(super) allow_private: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum UrlStyle {
+    Prefixed,
+    Plain,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ApiGeneration {
+    Auto,
+    V4,
+    V5,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schedule {
+    pub(super) every: Span,
+}
+
+/// `{ file = "…" }` or `{ env = "…" }`.
+pub(super) enum Secret {
+    File(PathBuf),
+    Env(String),
+}
+
+/// By hand, because serde's own complaint about a secret written inline would repeat it.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = || D::Error::custom("expected { file = \"…\" } or { env = \"…\" }: no secret is written here");
+        let toml::Value::Table(table) = toml::Value::deserialize(deserializer)? else {
+            return Err(expected());
+        };
+        let mut entries = table.into_iter();
+        match (entries.next(), entries.next()) {
+            (Some((key, toml::Value::String(path))), None) if key == "file" => Ok(Self::File(path.into())),
+            (Some((key, toml::Value::String(name))), None) if key == "env" => Ok(Self::Env(name)),
+            _ => Err(expected()),
+        }
+    }
+}
