@@ -1,0 +1,148 @@
+//! Recognises merge fields: what an e-mail platform replaces per recipient.
+//!
+//! `${…}` (Actito), `{{…}}`, `%%…%%`, `[[…]]`, `*|…|*` and `<%…%>`. One that is opened but never
+//! closed is plain text, and so is an empty one.
+
+use std::ops::Range;
+
+/// Words inside a merge field that mean an e-mail address on most platforms, beside the configured
+/// attribute.
+const ADDRESS_WORDS: [&str; 4] = ["email", "emailaddress", "email_address", "emailaddr"];
+
+/// The longest merge field in bytes, delimiters included: real ones have tens. The limit keeps the
+/// search linear however often something is opened that nothing closes.
+const MAX_LENGTH: usize = 512;
+
+/// The places of all merge fields in `text`, in order, none inside another.
+pub fn find(text: &str) -> Vec<Range<usize>> {
+    let mut fields: Vec<Range<usize>> = Vec::new();
+    for (start, _) in text.match_indices(['$', '{', '%', '[', '*', '<']) {
+        let inside_the_last = fields.last().is_some_and(|last| start < last.end);
+        if !inside_the_last && let Some(length) = field_length(capped(&text[start..])) {
+            fields.push(start..start + length);
+        }
+    }
+    fields
+}
+
+fn capped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_LENGTH)]
+}
+
+/// Whether a merge field becomes the recipient's address: one of its words is among
+/// `address_attributes`, or a common name for one. Case does not count.
+pub fn is_address(field: &str, address_attributes: &[String]) -> bool {
+    let means_address = |word: &str| {
+        let configured = address_attributes.iter().map(String::as_str);
+        configured.chain(ADDRESS_WORDS).any(|name| word.eq_ignore_ascii_case(name))
+    };
+    let words = field.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.filter(|word| !word.is_empty()).any(means_address)
+}
+
+/// How long the merge field at the beginning of `text` is.
+fn field_length(text: &str) -> Option<usize> {
+    if text.starts_with("${") {
+        return braces(text);
+    }
+    if text.starts_with("{{{") {
+        return enclosed(text, "{{{", "}}}");
+    }
+    if text.starts_with("%%") {
+        return percent_signs(text);
+    }
+    [("{{", "}}"), ("[[", "]]"), ("*|", "|*"), ("<%", "%>")]
+        .into_iter()
+        .find(|(open, _)| text.starts_with(open))
+        .and_then(|(open, close)| enclosed(text, open, close))
+}
+
+fn enclosed(text: &str, open: &str, close: &str) -> Option<usize> {
+    let content = text.get(open.len()..)?;
+    let length = content.find(close)?;
+    (!content.get(..length)?.trim().is_empty()).then(|| open.len() + length + close.len())
+}
+
+/// `${…}` up to the brace that matches: expressions may hold braces of their own.
+fn braces(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 1 => return (at > 2).then_some(at + 1),
+            b'}' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `%%name%%` and `%%=Call(…)=%%`. Anything else between two `%%` is an accident of percent signs.
+fn percent_signs(text: &str) -> Option<usize> {
+    if text.starts_with("%%=") {
+        return enclosed(text, "%%=", "=%%");
+    }
+    let length = enclosed(text, "%%", "%%")?;
+    let name = text.get(2..length - 2)?;
+    name.chars().all(|c| c.is_alphanumeric() || " _.:-".contains(c)).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(text: &str) -> Vec<&str> {
+        find(text).into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn every_platform_is_recognised() {
+        for field in [
+            "${reaid}",
+            "${a ? '{x}' : b}",
+            "{{ contact.sku | default: \"a&b\" }}",
+            "{{{raw}}}",
+            "%%sku%%",
+            "%%=v(@sku)=%%",
+            "[[sku]]",
+            "*|SKU|*",
+            "<%= sku %>",
+        ] {
+            assert_eq!(fields(field), [field]);
+            assert_eq!(fields(&format!("é?a=-{field}é&b={field}")), [field, field]);
+        }
+    }
+
+    #[test]
+    fn what_is_never_closed_or_empty_is_text() {
+        for text in [
+            "${reaid",
+            "{{x}",
+            "%%x",
+            "%%20%3D%%",
+            "%20%%",
+            "[[]]",
+            "{{ }}",
+            "${}",
+            "*|",
+            "<%x",
+            "a[]=1&b[0]=2",
+            "100%",
+            "$",
+        ] {
+            assert_eq!(fields(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_recognised_by_its_words() {
+        let attributes = ["mail1".to_owned()];
+        for field in ["${emailAddress}", "${profile.MAIL1}", "*|EMAIL|*", "%%emailaddr%%", "{{ contact.email | url }}"]
+        {
+            assert!(is_address(field, &attributes), "{field}");
+        }
+        for field in ["${emailCampaign}", "${sku}", "${reaid}"] {
+            assert!(!is_address(field, &attributes), "{field}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Decides about one link: through us, or left alone and why.
+
+use std::ops::Range;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::merge_field;
+use super::query::Parts;
+use super::report::Reason;
+use super::value::Value;
+use super::{Options, Shop};
+use crate::links::Destination;
+
+/// The longest click URL, in bytes: the edge takes targets of 8 KiB, and merge fields grow when they are
+/// replaced.
+const MAX_CLICK_URL: usize = 6 << 10;
+
+/// What the rules need to know beside the link itself.
+pub struct Rules<'a> {
+    /// What was asked for.
+    pub options: Options<'a>,
+    /// Where relative links start, when the document says so.
+    pub base: Option<&'a Url>,
+}
+
+impl Rules<'_> {
+    /// The click URL for the link, or the reason to leave it.
+    ///
+    /// # Errors
+    /// The reason to leave the link alone.
+    pub fn apply(&self, link: &Value, number: u16) -> Result<Value, Reason> {
+        self.leave_unread(link)?;
+        self.leave_merge_fields(link)?;
+        let parts = Parts::of(link).ok_or(Reason::MergeFieldOutsideQuery)?;
+        let (destination, shop) = self.accept(parts.destination.text())?;
+        let url = self.click_url(&destination, shop, number, &parts.moved);
+        if url.text().len() > MAX_CLICK_URL { Err(Reason::TooLong) } else { Ok(url) }
+    }
+
+    /// Links that are not about a page of a shop.
+    fn leave_unread(&self, link: &Value) -> Result<(), Reason> {
+        let text = link.text();
+        if text.is_empty() {
+            return Err(Reason::Empty);
+        }
+        if text.starts_with('#') {
+            return Err(Reason::Fragment);
+        }
+        let all = 0..text.len();
+        if link.fields() == std::slice::from_ref(&all) {
+            return Err(Reason::MergeField);
+        }
+        match scheme(text).as_deref() {
+            None | Some("http" | "https") => {}
+            Some("mailto") => return Err(Reason::Mailto),
+            Some("tel") => return Err(Reason::Tel),
+            Some("sms") => return Err(Reason::Sms),
+            Some(_) => return Err(Reason::OtherScheme),
+        }
+        if self.is_unsubscribe(text) { Err(Reason::Unsubscribe) } else { Ok(()) }
+    }
+
+    fn leave_merge_fields(&self, link: &Value) -> Result<(), Reason> {
+        let is_address = |field: &Range<usize>| {
+            merge_field::is_address(&link.text()[field.clone()], self.options.address_attributes)
+        };
+        if link.fields().iter().any(is_address) {
+            return Err(Reason::AddressMergeField);
+        }
+        if link.hides_fields() { Err(Reason::MergeFieldEscaped) } else { Ok(()) }
+    }
+
+    fn accept(&self, url: &str) -> Result<(Destination, &Shop), Reason> {
+        if scheme(url).is_some() {
+            return self.options.linker.accept(url);
+        }
+        let base = self.base.ok_or(Reason::RelativeWithoutBase)?;
+        self.options.linker.accept(base.join(url).map_err(|_| Reason::Unsafe)?.as_str())
+    }
+
+    /// The signed part, what moved out of the destination, and last the recipient.
+    fn click_url(&self, destination: &Destination, shop: &Shop, number: u16, moved: &Value) -> Value {
+        let mut url = Value::default();
+        url.push_text(&self.options.linker.click_url(destination, number, shop));
+        url.push_text("?");
+        if !moved.text().is_empty() {
+            url.push_part(moved, 0..moved.text().len());
+            url.push_text("&");
+        }
+        url.push_text("reaid=");
+        url.push_field(&shop.merge_field);
+        url
+    }
+
+    fn is_unsubscribe(&self, text: &str) -> bool {
+        let written = text.to_lowercase();
+        let meant = percent_decode_str(text).decode_utf8_lossy().to_lowercase();
+        self.options
+            .unsubscribe_patterns
+            .iter()
+            .map(|pattern| pattern.to_lowercase())
+            .any(|pattern| !pattern.is_empty() && (written.contains(&pattern) || meant.contains(&pattern)))
+    }
+}
+
+/// The scheme of an absolute URL, in lower case; a relative one has none.
+fn scheme(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once(':')?;
+    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    valid.then(|| scheme.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_is_what_a_browser_takes_for_one() {
+        for (url, expected) in [
+            ("HTTPS://x", Some("https")),
+            ("shop.example:80/x", Some("shop.example")),
+            ("//x:80", None),
+            ("/p?a=b:c", None),
+            ("?a:b", None),
+            ("1a:b", None),
+            ("${x}:b", None),
+            ("", None),
+        ] {
+            assert_eq!(scheme(url).as_deref(), expected, "{url}");
+        }
+    }
+}
