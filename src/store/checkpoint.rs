@@ -1,0 +1,130 @@
+//! Moves committed pages from the write-ahead log into the database, off the writer's path.
+//!
+//! The log starts over when everything in it was moved; under steady load the writer is always a
+//! little ahead. So when the log has grown past [`HARD_LIMIT`], the writer is held for the last bit:
+//! by a lock of our own, because waiting for SQLite's would starve.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{StoreError, file, schema};
+
+/// Below this the log is left alone: a reader's cost, and what a start has to recover, stay small.
+const SOFT_LIMIT: u64 = 4 << 20;
+
+/// Above this the writer is held while the rest is moved: bounds the log at about this plus what is
+/// written while a checkpoint runs.
+const HARD_LIMIT: u64 = 64 << 20;
+
+/// How often the log's size is looked at while commits happen.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// How long the writer lets the checkpointer go first, at a time.
+const STEP_ASIDE: Duration = Duration::from_micros(200);
+
+/// At the end: how long to wait for others' readers before the log is left to the next one to close.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The writer's side: tells that there were commits, and waits its turn.
+#[derive(Clone)]
+pub(super) struct Bell(Arc<Signal>);
+
+pub(super) struct Checkpointer {
+    signal: Arc<Signal>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Signal {
+    /// Set by the writer, cleared by the checkpointer.
+    commits: AtomicBool,
+    /// Held by the writer for a transaction, by the checkpointer for the last bit of the log.
+    turn: Mutex<()>,
+    /// Set by the checkpointer while it waits for `turn`, so that the writer steps aside.
+    wanted: AtomicBool,
+    /// Set once, by the one who closes, under the lock.
+    closing: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    /// Waits until the log may be written to.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        while self.0.wanted.load(Ordering::Acquire) {
+            thread::sleep(STEP_ASIDE);
+        }
+        self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ring(&self) {
+        self.0.commits.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Checkpointer {
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = schema::connect(path)?;
+        connection.busy_timeout(PATIENCE)?;
+        let signal = Arc::new(Signal::default());
+        let (shared, log) = (signal.clone(), file::wal_of(path));
+        let thread = thread::Builder::new().name("store-checkpoint".into());
+        let thread = thread.spawn(move || run(&connection, &log, &shared));
+        let thread = thread.map_err(|source| StoreError::File { path: "store-checkpoint".into(), source })?;
+        Ok(Self { signal, thread })
+    }
+
+    pub(super) fn bell(&self) -> Bell {
+        Bell(self.signal.clone())
+    }
+
+    /// Empties the log and ends the thread.
+    pub(super) fn finish(self) {
+        *self.signal.closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal.changed.notify_one();
+        // A thread that panicked has nothing left to wait for.
+        drop(self.thread.join());
+    }
+}
+
+fn run(connection: &Connection, log: &Path, signal: &Signal) {
+    while !closing_after(signal, PERIOD) {
+        if !signal.commits.swap(false, Ordering::Relaxed) {
+            continue;
+        }
+        if size(log) > SOFT_LIMIT {
+            checkpoint(connection, "PASSIVE");
+        }
+        if size(log) > HARD_LIMIT {
+            // Most of what came meanwhile, so that the hold is short.
+            checkpoint(connection, "PASSIVE");
+            signal.wanted.store(true, Ordering::Release);
+            let _held = signal.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            signal.wanted.store(false, Ordering::Release);
+            checkpoint(connection, "PASSIVE");
+        }
+    }
+    checkpoint(connection, "TRUNCATE");
+}
+
+fn size(log: &Path) -> u64 {
+    log.metadata().map_or(0, |log| log.len())
+}
+
+fn closing_after(signal: &Signal, wait: Duration) -> bool {
+    let closing = signal.closing.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = signal.changed.wait_timeout_while(closing, wait, |closing| !*closing);
+    *waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+fn checkpoint(connection: &Connection, mode: &str) {
+    // A checkpoint that finds the database busy or the disk full loses nothing: the log grows, the
+    // next one tries again.
+    if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
+        tracing::warn!(%error, mode, "checkpoint failed");
+    }
+}

@@ -1,0 +1,274 @@
+//! What waits for the writer: events and jobs. Whoever puts something in holds the lock for a push.
+
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Transaction;
+use tokio::sync::{Notify, watch};
+
+use super::{Counters, Event, Loss, State, StoreError};
+
+/// Work for the writer: runs inside the transaction (`None` when there could be none), then is told how
+/// the commit went.
+pub(super) type Job = Box<dyn FnOnce(Option<&Transaction<'_>>) -> Answer + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type Door = Arc<dyn Fn(&mut Event) -> State + Send + Sync>;
+
+/// How a batch ended: how many of its events, counted from the first, are on disk.
+type Settled = Option<usize>;
+
+/// Whether an event is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is fsynced.
+    Committed,
+    /// It could not be kept; counted by its reason.
+    Lost,
+}
+
+/// The claim to know what became of one event. Dropping it changes nothing for the event.
+#[derive(Debug)]
+pub struct Ticket(Option<(watch::Receiver<Settled>, usize)>);
+
+impl Ticket {
+    /// Completes when the event's batch was committed or dropped.
+    pub async fn settled(self) -> Outcome {
+        let Some((mut batch, index)) = self.0 else { return Outcome::Lost };
+        match batch.wait_for(Option::is_some).await.map(|stored| *stored) {
+            Ok(Some(stored)) if index < stored => Outcome::Committed,
+            _ => Outcome::Lost,
+        }
+    }
+}
+
+/// Events that share one commit.
+pub(super) struct Batch {
+    pub(super) events: Vec<(Event, State)>,
+    settled: watch::Sender<Settled>,
+}
+
+impl Batch {
+    /// Wakes everybody who waits, once: the first `stored` events are on disk, the rest is lost.
+    pub(super) fn settle(self, stored: usize) {
+        self.settled.send_replace(Some(stored));
+    }
+}
+
+/// What the writer takes at once.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) batch: Option<Batch>,
+    pub(super) jobs: Vec<Job>,
+}
+
+/// Bytes of pages that may wait for a commit, beside the number of events: a client writes the query,
+/// and a hundred thousand of the longest would fill the memory. Usual ones take 100 bytes.
+const MAX_QUEUED_BYTES: usize = 64 << 20;
+
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    ready: Condvar,
+    max_queue: usize,
+    counters: Arc<Counters>,
+    /// Told by the writer, waited for by delivery.
+    appended: Arc<Notify>,
+}
+
+/// Filled by any thread, emptied by the writer, both under the lock.
+struct Waiting {
+    events: Vec<Event>,
+    /// The pages of `events`.
+    bytes: usize,
+    settled: watch::Sender<Settled>,
+    /// The newest batch that had an event: whoever flushes waits for it.
+    last: Option<watch::Receiver<Settled>>,
+    jobs: Vec<Job>,
+    door: Door,
+    /// Set by the writer; whoever puts in what it sleeps for wakes it.
+    sleep: Sleep,
+    closing: bool,
+}
+
+/// What the writer sleeps for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Awake,
+    ForAnything,
+    /// A batch is held back: events wait behind it, and must not hasten its next try.
+    ForJobs,
+}
+
+impl Inbox {
+    pub(super) fn new(max_queue: usize, counters: Arc<Counters>) -> Self {
+        let waiting = Waiting {
+            events: Vec::new(),
+            bytes: 0,
+            settled: watch::Sender::new(None),
+            last: None,
+            jobs: Vec::new(),
+            door: Arc::new(|_| State::Kept),
+            sleep: Sleep::Awake,
+            closing: false,
+        };
+        Self { waiting: Mutex::new(waiting), ready: Condvar::new(), max_queue, counters, appended: Arc::default() }
+    }
+
+    pub(super) fn append(&self, event: Event) -> Ticket {
+        let mut waiting = self.lock();
+        let bytes = event.page.as_ref().map_or(0, String::len);
+        let full = waiting.events.len() >= self.max_queue || waiting.bytes + bytes > MAX_QUEUED_BYTES;
+        if full || waiting.closing {
+            drop(waiting);
+            self.counters.lose(Loss::QueueFull, 1);
+            return Ticket(None);
+        }
+        let index = waiting.events.len();
+        waiting.events.push(event);
+        waiting.bytes += bytes;
+        let batch = waiting.settled.subscribe();
+        if index == 0 {
+            waiting.last = Some(batch.clone());
+        }
+        self.wake(waiting, &[Sleep::ForAnything]);
+        Ticket(Some((batch, index)))
+    }
+
+    pub(super) fn submit(&self, job: Job) {
+        let mut waiting = self.lock();
+        if !waiting.closing {
+            waiting.jobs.push(job);
+            self.wake(waiting, &[Sleep::ForAnything, Sleep::ForJobs]);
+        }
+    }
+
+    pub(super) fn set_door(&self, door: Door) {
+        self.lock().door = door;
+    }
+
+    pub(super) fn last_ticket(&self) -> Option<Ticket> {
+        self.lock().last.clone().map(|batch| Ticket(Some((batch, 0))))
+    }
+
+    pub(super) fn appended(&self) -> &Arc<Notify> {
+        &self.appended
+    }
+
+    pub(super) fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closing = true;
+        self.wake(waiting, &[Sleep::ForAnything, Sleep::ForJobs]);
+    }
+
+    /// Waits for something to do. While a batch is held back for another try, events stay here and
+    /// the wait ends after `pause`. `None` when all is done and the store is closing.
+    pub(super) fn take(&self, held_for: Option<Duration>) -> Option<Work> {
+        let mut waiting = self.lock();
+        loop {
+            if !waiting.jobs.is_empty() || (held_for.is_none() && !waiting.events.is_empty()) {
+                return Some(Self::empty(waiting, held_for.is_none()));
+            }
+            if waiting.closing && held_for.is_none() {
+                return None;
+            }
+            waiting.sleep = if held_for.is_some() { Sleep::ForJobs } else { Sleep::ForAnything };
+            match held_for {
+                None => waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(pause) => {
+                    drop(self.ready.wait_timeout(waiting, pause).unwrap_or_else(PoisonError::into_inner));
+                    return Some(self.jobs_only());
+                }
+            }
+            waiting.sleep = Sleep::Awake;
+        }
+    }
+
+    fn jobs_only(&self) -> Work {
+        let mut waiting = self.lock();
+        waiting.sleep = Sleep::Awake;
+        Self::empty(waiting, false)
+    }
+
+    fn empty(mut waiting: MutexGuard<'_, Waiting>, events_too: bool) -> Work {
+        let jobs = mem::take(&mut waiting.jobs);
+        if !events_too || waiting.events.is_empty() {
+            return Work { batch: None, jobs };
+        }
+        let room = Vec::with_capacity(waiting.events.len());
+        let events = mem::replace(&mut waiting.events, room);
+        waiting.bytes = 0;
+        let settled = mem::replace(&mut waiting.settled, watch::Sender::new(None));
+        let door = waiting.door.clone();
+        drop(waiting);
+        let judged = events.into_iter().map(|mut event| {
+            let state = door(&mut event);
+            (event, state)
+        });
+        Work { batch: Some(Batch { events: judged.collect(), settled }), jobs }
+    }
+
+    fn wake(&self, waiting: MutexGuard<'_, Waiting>, from: &[Sleep]) {
+        let sleeps = from.contains(&waiting.sleep);
+        drop(waiting);
+        if sleeps {
+            self.ready.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::store::{Agent, EventId, Kind};
+
+    fn event() -> Event {
+        Event {
+            id: EventId([0; 16]),
+            at: Timestamp::from_secs(1),
+            kind: Kind::Open,
+            agent: Agent::Human,
+            account: "1234".into(),
+            campaign: "demo".into(),
+            number: 0,
+            reaid: None,
+            page: None,
+            withheld: false,
+        }
+    }
+
+    #[test]
+    fn long_pages_do_not_fill_the_memory() {
+        let counters = Arc::new(Counters::default());
+        let inbox = Inbox::new(usize::MAX, counters.clone());
+        let long = || Event { page: Some("x".repeat(MAX_QUEUED_BYTES / 2)), ..event() };
+        let tickets = [inbox.append(long()), inbox.append(long()), inbox.append(long()), inbox.append(event())];
+        assert_eq!(tickets.map(|ticket| ticket.0.is_some()), [true, true, false, true]);
+        assert_eq!(counters.lost(Loss::QueueFull), 1);
+        drop(inbox.take(None));
+        assert!(inbox.append(long()).0.is_some());
+    }
+
+    #[test]
+    fn new_events_do_not_hasten_the_next_try_of_a_held_batch() {
+        let (inbox, pause) = (Inbox::new(10, Arc::default()), Duration::from_millis(200));
+        thread::scope(|scope| {
+            let began = Instant::now();
+            let writer = scope.spawn(|| inbox.take(Some(pause)).unwrap());
+            while inbox.lock().sleep == Sleep::Awake && !writer.is_finished() {
+                thread::yield_now();
+            }
+            drop(inbox.append(event()));
+            assert!(writer.join().unwrap().batch.is_none(), "it waits behind the held batch");
+            assert!(began.elapsed() >= pause);
+        });
+        assert_eq!(inbox.take(None).unwrap().batch.unwrap().events.len(), 1);
+    }
+}

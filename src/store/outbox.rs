@@ -1,0 +1,208 @@
+//! The outbox: events on their way to Raptor. Leases are not here: they live and end with the process
+//! that delivers, so a row in [`State::Waiting`] is all that a crash leaves.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::append::add_to_tally;
+use super::{Event, EventId, State, meta};
+use crate::clock::Timestamp;
+
+pub use super::dead::{DeadLetter, RETRY_SLICE, Which, dead, retry_dead};
+
+/// An event that waits, as delivery takes it.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Its place in the store.
+    pub seq: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What its age counts from: its own time, or when it was given another try.
+    pub since: Timestamp,
+    /// The event.
+    pub event: Event,
+}
+
+/// What came of trying to deliver an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The event's place in the store.
+    pub seq: i64,
+    /// Where it goes from here.
+    pub fate: Fate,
+    /// What was answered, as in `503` or `timeout`; `None` when it was not sent.
+    pub answer: Option<String>,
+}
+
+/// Where an event goes after a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was taken.
+    Delivered,
+    /// It is tried again.
+    Retry {
+        /// Not before then.
+        due: Timestamp,
+    },
+    /// It is given up, for this reason.
+    Dead(&'static str),
+}
+
+/// How many events of one account are in one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The Raptor customer id.
+    pub account: String,
+    /// The state.
+    pub state: State,
+    /// How many.
+    pub events: u64,
+    /// When the oldest one happened; looked up for [`State::Waiting`] only.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The accounts for which events wait, and how many. Reads a handful of rows.
+///
+/// # Errors
+/// What SQLite says.
+pub fn backlog(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
+    let sql = "SELECT account, events FROM tally WHERE state = ?1 AND events > 0 ORDER BY account";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([State::Waiting], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
+}
+
+/// Up to `limit` events of `account` that are due and not among `leased`, those due first first.
+///
+/// # Errors
+/// What SQLite says.
+pub fn candidates(
+    connection: &Connection,
+    account: &str,
+    now: Timestamp,
+    leased: &HashSet<i64>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Waiting>> {
+    let sql = "SELECT seq FROM event WHERE state = 0 AND account = ?1 AND due <= ?2 ORDER BY due LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let most = (limit + leased.len()) as i64;
+    let due = statement.query_map(params![account, now.millis() as i64, most], |row| row.get::<_, i64>(0))?;
+    let due: Vec<i64> = due.collect::<Result<_, _>>()?;
+    let free = due.into_iter().filter(|seq| !leased.contains(seq)).take(limit);
+    free.map(|seq| waiting(connection, seq)).collect()
+}
+
+/// Writes what came of a batch. A row that is no longer waiting is left as it is.
+///
+/// # Errors
+/// What SQLite says.
+pub fn settle(transaction: &Transaction<'_>, now: Timestamp, acks: &[Ack]) -> rusqlite::Result<()> {
+    let mut moved: HashMap<(String, State), i64> = HashMap::new();
+    for ack in acks {
+        let Some(account) = settle_one(transaction, now, ack)? else { continue };
+        let state = match ack.fate {
+            Fate::Delivered => State::Delivered,
+            Fate::Dead(_) => State::Dead,
+            Fate::Retry { .. } => continue,
+        };
+        *moved.entry((account.clone(), State::Waiting)).or_default() -= 1;
+        *moved.entry((account, state)).or_default() += 1;
+    }
+    for ((account, state), events) in moved {
+        add_to_tally(transaction, &account, state, events)?;
+    }
+    Ok(())
+}
+
+/// How many events there are, by account and state.
+///
+/// # Errors
+/// What SQLite says.
+pub fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
+    let sql = "SELECT account, state, events,
+            CASE state WHEN 0 THEN (SELECT min(at) FROM event WHERE state = 0 AND account = tally.account) END
+        FROM tally WHERE events > 0 ORDER BY account, state";
+    let mut statement = connection.prepare_cached(sql)?;
+    let count = |row: &Row<'_>| {
+        Ok(Count {
+            account: row.get(0)?,
+            state: row.get(1)?,
+            events: row.get::<_, i64>(2)?.unsigned_abs(),
+            oldest: row.get::<_, Option<i64>>(3)?.map(timestamp),
+        })
+    };
+    statement.query_map([], count)?.collect()
+}
+
+/// Notes since when deliveries to `account` are held back, or that they are not.
+///
+/// # Errors
+/// What SQLite says.
+pub fn note_held(connection: &Connection, account: &str, since: Option<Timestamp>) -> rusqlite::Result<()> {
+    let key = format!("{HELD}{account}");
+    match since {
+        Some(since) => meta::set(connection, &key, &since.millis().to_string()),
+        None => meta::remove(connection, &key),
+    }
+}
+
+/// The accounts to which deliveries are held back, and since when. What a crash left stands here until
+/// the next delivery starts.
+///
+/// # Errors
+/// What SQLite says.
+pub fn held(connection: &Connection) -> rusqlite::Result<Vec<(String, Timestamp)>> {
+    let noted = meta::list(connection, HELD)?.into_iter();
+    let held = noted.map(|(key, since)| {
+        let since = since.parse().map(Timestamp::from_millis).unwrap_or_default();
+        (key[HELD.len()..].to_string(), since)
+    });
+    Ok(held.collect())
+}
+
+const HELD: &str = "held.";
+
+/// Columns of an event, in the order [`event`] reads them.
+pub(super) const EVENT: &str = "id, at, kind, agent, account, campaign, number, reaid, page";
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        id: EventId(row.get(0)?),
+        at: timestamp(row.get(1)?),
+        kind: row.get(2)?,
+        agent: row.get(3)?,
+        account: row.get(4)?,
+        campaign: row.get(5)?,
+        number: row.get(6)?,
+        reaid: row.get(7)?,
+        page: row.get(8)?,
+        withheld: false,
+    })
+}
+
+pub(super) fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis.unsigned_abs())
+}
+
+fn waiting(connection: &Connection, seq: i64) -> rusqlite::Result<Waiting> {
+    let sql = format!("SELECT {EVENT}, attempts, since FROM event WHERE seq = ?1");
+    connection.prepare_cached(&sql)?.query_row([seq], |row| {
+        Ok(Waiting { seq, attempts: row.get(9)?, since: timestamp(row.get(10)?), event: event(row)? })
+    })
+}
+
+/// Returns the account of the event, when it was waiting.
+fn settle_one(transaction: &Transaction<'_>, now: Timestamp, ack: &Ack) -> rusqlite::Result<Option<String>> {
+    let (state, due, reason) = match ack.fate {
+        Fate::Delivered => (State::Delivered, None, None),
+        Fate::Dead(reason) => (State::Dead, None, Some(reason)),
+        Fate::Retry { due } => (State::Waiting, Some(due.millis() as i64), None),
+    };
+    let done = (state != State::Waiting).then_some(now.millis() as i64);
+    let sql = "UPDATE event SET state = ?2, due = coalesce(?3, due), done = ?4, reason = ?5,
+            attempts = attempts + (?6 IS NOT NULL), answer = coalesce(?6, answer)
+        WHERE seq = ?1 AND state = 0 RETURNING account";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let mut rows = statement.query(params![ack.seq, state, due, done, reason, ack.answer])?;
+    rows.next()?.map(|row| row.get(0)).transpose()
+}
