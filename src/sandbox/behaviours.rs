@@ -1,0 +1,109 @@
+//! What of the sandbox is documented by the vendors, and what is assumed. Whoever changes a behaviour
+//! changes its line here.
+
+use serde::Serialize;
+
+/// How sure a behaviour is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certainty {
+    /// In the vendor's documentation, or in code that the vendor or its customers published.
+    Documented,
+    /// Ours, because nothing is known.
+    Assumed,
+}
+
+/// One thing that the sandbox does.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Behaviour {
+    /// What it does.
+    pub behaviour: &'static str,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Where it is from.
+    pub source: &'static str,
+}
+
+const DOCS: &str = "Actito's documentation";
+const CLIENTS: &str = "public client code of Actito's API";
+const SCRIPT: &str = "Raptor's published tag and script code";
+const HELP: &str = "Raptor's help text";
+const OURS: &str = "not publicly known; ours";
+
+const fn documented(behaviour: &'static str, source: &'static str) -> Behaviour {
+    Behaviour { behaviour, certainty: Certainty::Documented, source }
+}
+
+const fn assumed(behaviour: &'static str) -> Behaviour {
+    Behaviour { behaviour, certainty: Certainty::Assumed, source: OURS }
+}
+
+/// Everything the sandbox does that a client could come to rely on.
+pub const BEHAVIOURS: &[Behaviour] = &[
+    documented("actito: GET /auth/token with the raw API key gives a bearer token, expiresIn \"900s\"", DOCS),
+    documented("actito: 401 for a bad key and for a bad or expired token", DOCS),
+    documented("actito: 100 calls a minute, beyond that slowed and not rejected", DOCS),
+    assumed("actito: a call over the limit waits until a minute after the hundredth call before it, at most 20 s"),
+    assumed("actito: token calls and refused calls count among the 100, calls answered 429 do not"),
+    documented("actito: more than 5 concurrent requests get 429, without Retry-After", DOCS),
+    assumed("actito: a call that is slowed counts as concurrent"),
+    documented("actito: error bodies are {\"status\":…,\"message\":…}", CLIENTS),
+    assumed("actito: the texts of error messages"),
+    documented("actito: the structure of a profile table, with valueType and valueRestriction.maxLength", DOCS),
+    documented("actito: predefined attributes (EMAIL_ADDRESS, FIRSTNAME, …) have no valueType in the structure", DOCS),
+    assumed("actito: the address is unique, not mandatory, and compared byte for byte"),
+    documented("actito: the V5 list of profiles exists", DOCS),
+    assumed("actito: the V5 list takes page from 0 and pageSize (100 when absent), answers profiles and page"),
+    assumed("actito: a pageSize over 1000 gets 400"),
+    assumed("actito: profiles in V5 have the shape of V4"),
+    documented("actito: V5 reads one profile by key, with nulls when includeNulls=true", DOCS),
+    assumed("actito: the V5 list leaves nulls out unless includeNulls=true"),
+    documented("actito: V4 reads one profile by profileId or attribute=value on a unique attribute", DOCS),
+    documented("actito: V4 values are strings or null; attributes, subscriptions, segmentations", CLIENTS),
+    documented("actito: V4 PUT is partial over the attributes listed and answers the profileId", CLIENTS),
+    documented("actito: V4 POST with allowUpdate=true updates the profile that exists already", DOCS),
+    assumed("actito: V4 POST of an address that exists, without allowUpdate, gets 409"),
+    documented("actito: V4 DELETE of a profile exists", CLIENTS),
+    assumed("actito: V4 DELETE answers 204"),
+    documented("actito: 404 for an unknown profile", DOCS),
+    assumed(
+        "actito: 404 for an unknown entity or table, 400 for an unknown attribute, a value that is too long or no string, and a profileId",
+    ),
+    documented("actito: both URL styles, with and without a category before the version", DOCS),
+    documented(
+        "actito: the click wrapper appends actId=%7E…, actCampaignType, actSource after the link's own query",
+        DOCS,
+    ),
+    assumed("actito: the wrapper's path /wrap?to=, its actId beyond %7E, and how it joins an empty query"),
+    documented("actito: ${attribute} is replaced in text, links and link parameters", DOCS),
+    assumed(
+        "actito: a value that is not URL-safe is percent-encoded inside a tag, escaped outside; null is nothing; an unknown field stays",
+    ),
+    documented("raptor: GET /{customerId}.rsa, customerId of 4 or 5 digits, one event a request", SCRIPT),
+    documented("raptor: coid and sid on every call, as upper-case GUIDs", SCRIPT),
+    documented("raptor: p1 is the event type", SCRIPT),
+    documented("raptor: no clear-text address may travel in a URL", HELP),
+    assumed("raptor: a call without p1, coid or sid, or with an at sign in a value, gets 400 with a reason"),
+    assumed("raptor: a call that is right gets 204; a repeated one counts twice"),
+    documented(
+        "shop: the page's script takes reaid from the query (any case, first that is not empty, cut at a raw =), else from the cookie",
+        SCRIPT,
+    ),
+    documented("shop: the script keeps it in the cookie rsaReaid and sends its own pageview with it", SCRIPT),
+    assumed("shop: cookies come without Secure, because the sandbox speaks plain http"),
+    assumed("everywhere: an answer comes at once unless a fault or a limit slows it"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_behaviour_names_its_side_and_stands_once() {
+        for (index, one) in BEHAVIOURS.iter().enumerate() {
+            let side = one.behaviour.split_once(": ").map(|(side, _)| side);
+            assert!(matches!(side, Some("actito" | "raptor" | "shop" | "everywhere")), "{}", one.behaviour);
+            assert!(BEHAVIOURS[..index].iter().all(|other| other.behaviour != one.behaviour), "{}", one.behaviour);
+        }
+    }
+}
