@@ -1,0 +1,47 @@
+//! What the edge counts.
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::Verdict;
+use super::opener::Unopened;
+use crate::links::OpenError;
+use crate::listener::Refusal;
+use crate::metrics::{Labelled, Labelled2, Metrics};
+use crate::tracking::Agent;
+
+/// The counters of the public listener.
+#[derive(Debug)]
+pub struct EdgeMetrics {
+    pub(super) clicks: Labelled2,
+    pub(super) opens: Labelled2,
+    pub(super) fallbacks: Labelled,
+    pub(super) dead_pixels: Labelled,
+    pub(super) refused: Labelled,
+    pub(super) misdirected: Counter,
+    pub(super) parameters_dropped: Counter,
+}
+
+impl EdgeMetrics {
+    /// Registers them.
+    pub fn register(metrics: &mut Metrics) -> Self {
+        let agents = || Agent::ALL.map(Agent::as_str);
+        let verdicts = || Verdict::ALL.map(Verdict::as_str);
+        let labels = ["agent", "identity"];
+        let reasons = OpenError::KINDS.into_iter().chain(["not_a_pixel"]);
+        Self {
+            clicks: metrics.labelled2("clicks", "Clicks that landed", labels, agents(), verdicts()),
+            opens: metrics.labelled2("opens", "Pixels of ours that were loaded", labels, agents(), verdicts()),
+            fallbacks: metrics.labelled("fallbacks", "Clicks sent to the fallback", "reason", Unopened::KINDS),
+            dead_pixels: metrics.labelled("dead_pixels", "Pixels loaded without an event", "reason", reasons),
+            refused: metrics.labelled(
+                "requests_refused",
+                "Requests not looked at",
+                "reason",
+                Refusal::ALL.map(Refusal::kind),
+            ),
+            misdirected: metrics.counter("requests_misdirected", "Requests for a host that is none of ours"),
+            parameters_dropped: metrics
+                .counter("click_parameters_dropped", "Parameters of click URLs that did not pass on to the shop"),
+        }
+    }
+}

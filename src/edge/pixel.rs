@@ -1,0 +1,41 @@
+//! `GET /o/{token}.gif`: always the same image, and an event when the token opens.
+
+use http::request::Parts;
+
+use super::{Answer, Edge, Policy, agent, identity, reply};
+use crate::clock;
+use crate::links::{Opened, Target};
+use crate::tracking::{Event, Kind};
+
+impl Edge {
+    /// Answers an open with the GIF, whatever happens.
+    pub(super) async fn pixel(&self, policy: &Policy, request: &Parts, token: &str) -> Answer {
+        match policy.links.open(token.as_bytes()) {
+            Ok(opened @ Opened { target: Target::Pixel, .. }) => self.open(policy, request, opened).await,
+            Ok(_) => self.metrics.dead_pixels.count("not_a_pixel"),
+            Err(error) => self.metrics.dead_pixels.count(error.kind()),
+        }
+        reply::gif(&request.method)
+    }
+
+    async fn open(&self, policy: &Policy, request: &Parts, opened: Opened) {
+        let query = request.uri.query().unwrap_or_default().as_bytes();
+        let shop = policy.shop_of(&opened.account);
+        let who = identity::identify(policy, shop, opened.recipient, &request.headers, query);
+        let agent = agent::classify(request);
+        self.metrics.opens.count(agent.as_str(), who.verdict.as_str());
+        self.record(Event {
+            id: self.recorder.next_id(),
+            at: clock::now(),
+            kind: Kind::Open,
+            agent,
+            account: opened.account.as_str().to_owned(),
+            campaign: opened.campaign.as_str().to_owned(),
+            number: opened.number,
+            reaid: who.reaid.map(|reaid| reaid.as_str().to_owned()),
+            page: None,
+            withheld: !who.may_be_sent,
+        })
+        .await;
+    }
+}
