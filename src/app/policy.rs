@@ -1,0 +1,113 @@
+//! From configuration, keyring and scopes to what the edge goes by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::{Config, ConfigError, Located};
+use crate::edge::{Domain, Policy, Shop};
+use crate::identity::{Identities, Keyring};
+use crate::links::{Account, Destination, HostPattern, LinkKeys, SiteId, Sites};
+
+/// Everything that makes and judges links and REAIDs, from one keyring.
+#[derive(Clone)]
+pub struct Trust {
+    /// Signs and opens link tokens.
+    pub links: Arc<LinkKeys>,
+    /// Mint and check REAIDs, by the name of the integration.
+    pub identities: BTreeMap<String, Arc<Identities>>,
+}
+
+impl Trust {
+    /// Derives all keys. `scopes` has the scope of every integration.
+    pub fn derive(keyring: &Keyring, scopes: &BTreeMap<String, String>) -> Self {
+        let identities = scopes
+            .iter()
+            .map(|(integration, scope)| (integration.clone(), Arc::new(Identities::derive(keyring, scope))));
+        Self { links: Arc::new(LinkKeys::derive(keyring)), identities: identities.collect() }
+    }
+}
+
+/// The lists of hosts that people may be sent to.
+///
+/// # Errors
+/// A host is no host, or stands twice.
+pub fn sites(config: &Config) -> Result<Sites, ConfigError> {
+    let mut seen: Vec<(HostPattern, &str)> = Vec::new();
+    let mut of_sites: Vec<Vec<HostPattern>> = Vec::with_capacity(config.sites.len());
+    for site in &config.sites {
+        let patterns = site.hosts.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
+        for (pattern, written) in patterns.iter().zip(&site.hosts) {
+            if let Some((_, owner)) = seen.iter().find(|(earlier, _)| earlier == pattern) {
+                let message = format!("host `{}` is listed already for account {owner}", written.value);
+                return Err(written.place.complain(message));
+            }
+            seen.push((pattern.clone(), &site.account.value));
+        }
+        of_sites.push(patterns);
+    }
+    let former = config.links.former_hosts.iter().map(pattern).collect::<Result<_, _>>()?;
+    let base_url = destination(&config.edge.base_url)?;
+    Ok(Sites::new(of_sites.iter().map(Vec::as_slice), former, vec![base_url]))
+}
+
+/// What the edge goes by.
+///
+/// # Errors
+/// A URL or host in the configuration is none.
+pub(super) fn policy(config: &Config, trust: &Trust, generation: u64) -> Result<Policy, ConfigError> {
+    Ok(Policy {
+        generation,
+        links: trust.links.clone(),
+        sites: sites(config)?,
+        shops: config.sites.iter().map(|site| shop(config, trust, site)).collect::<Result<_, _>>()?,
+        accounts: accounts(config),
+        domain: domain(config)?,
+        respect_gpc: config.links.respect_gpc,
+        needs_consent: config.raptor.consent_flag,
+    })
+}
+
+fn shop(config: &Config, trust: &Trust, site: &crate::config::Site) -> Result<Shop, ConfigError> {
+    let enabled = config.integration(&site.integration).is_some_and(|it| it.enable_email_synchronization);
+    Ok(Shop {
+        identities: trust.identities.get(&site.integration).filter(|_| enabled).cloned(),
+        fallback: site.fallback_url.as_ref().map(|url| fallback(config, url)).transpose()?,
+    })
+}
+
+fn accounts(config: &Config) -> BTreeMap<Account, SiteId> {
+    let accounts = config.integrations.iter().flat_map(|integration| &integration.accounts);
+    let placed = accounts.filter_map(|account| Some((Account::parse(account).ok()?, config.site_of_account(account)?)));
+    placed.map(|(account, at)| (account, SiteId(at))).collect()
+}
+
+fn pattern(written: &Located<String>) -> Result<HostPattern, ConfigError> {
+    HostPattern::parse(&written.value).map_err(|e| written.place.complain(e.to_string()))
+}
+
+fn destination(written: &Located<String>) -> Result<Destination, ConfigError> {
+    Destination::parse(&written.value).map_err(|e| written.place.complain(e.to_string()))
+}
+
+fn domain(config: &Config) -> Result<Domain, ConfigError> {
+    let fallback = config.edge.fallback_url.as_ref().map(|url| fallback(config, url)).transpose()?;
+    Ok(Domain::new(&destination(&config.edge.base_url)?, fallback))
+}
+
+/// Tries every fallback, so that one that is none is found before anything starts.
+///
+/// # Errors
+/// One is no URL, or leads back to ourselves.
+pub(super) fn check_fallbacks(config: &Config) -> Result<(), ConfigError> {
+    let of_sites = config.sites.iter().filter_map(|site| site.fallback_url.as_ref());
+    of_sites.chain(&config.edge.fallback_url).try_for_each(|url| fallback(config, url).map(drop))
+}
+
+/// A fallback is the operator's word, but it must not lead back to ourselves.
+fn fallback(config: &Config, written: &Located<String>) -> Result<Destination, ConfigError> {
+    let (fallback, base_url) = (destination(written)?, destination(&config.edge.base_url)?);
+    if fallback.is_same_host(&base_url) {
+        return Err(written.place.complain("expected a page outside our own click domain: it would redirect for ever"));
+    }
+    Ok(fallback)
+}

@@ -1,0 +1,183 @@
+//! What every command starts from: configuration, keyring, and the keys derived from both.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::keyring::{self, KeyringError};
+use super::policy::Trust;
+use super::scopes::{self, ScopeError};
+use crate::config::{Config, ConfigError, Integration, Place};
+use crate::identity::{Identities, Keyring};
+use crate::links::{Account, Sites};
+use crate::store::{Limits, Store, StoreError};
+
+/// Why there is nothing to start from.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The configuration is wrong, or a secret it names is.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no usable keyring.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// An integration's scope changed.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    /// The store does not open.
+    #[error("{path}: {source}")]
+    Store {
+        /// The database file.
+        path: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// Another process serves from this store.
+    #[error("{0} is held by another `reaid serve`: two would deliver every event twice")]
+    Serving(String),
+    /// A name that the configuration does not have.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl SetupError {
+    /// Whether the person at the keyboard can mend it in a file: exit code 64.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Unknown(_) | Self::Scope(ScopeError::Changed { .. }) => true,
+            Self::Keyring(error) => error.is_usage(),
+            Self::Store { .. } | Self::Serving(_) | Self::Scope(ScopeError::Store(_)) => false,
+        }
+    }
+}
+
+/// Configuration, keyring and derived keys, consistent with one another.
+#[derive(Clone)]
+pub struct Setup {
+    /// `proxy.toml`.
+    pub config: Config,
+    /// The keyring.
+    pub keyring: Keyring,
+    /// The scope of each integration, by its name; settled for as long as the process runs.
+    pub scopes: BTreeMap<String, String>,
+    /// What is derived from keyring and scopes.
+    pub trust: Trust,
+    /// The judges of destinations.
+    pub sites: Sites,
+}
+
+impl Setup {
+    /// For commands that only make and check links and ids: uses what the store remembers, where there
+    /// is one, and makes none.
+    ///
+    /// # Errors
+    /// Says what is missing or wrong.
+    pub fn load(file: &Path) -> Result<Self, SetupError> {
+        let config = Config::load(file)?;
+        let store = config.store.path.exists().then(|| open_store(&config)).transpose()?;
+        Self::with_store(config, store.as_ref())
+    }
+
+    /// For commands that work with the store.
+    ///
+    /// # Errors
+    /// Says what is missing or wrong.
+    pub fn load_with_store(file: &Path) -> Result<(Self, Store), SetupError> {
+        let config = Config::load(file)?;
+        let keyring = keyring::read(&config.keyring)?;
+        let store = open_store(&config)?;
+        Ok((Self::derive(config, keyring, Some(&store))?, store))
+    }
+
+    fn with_store(config: Config, store: Option<&Store>) -> Result<Self, SetupError> {
+        let keyring = keyring::read(&config.keyring)?;
+        Self::derive(config, keyring, store)
+    }
+
+    /// Derives everything from one configuration and one keyring.
+    ///
+    /// # Errors
+    /// A scope changed, or the configuration's hosts or fallbacks are none.
+    pub fn derive(config: Config, keyring: Keyring, store: Option<&Store>) -> Result<Self, SetupError> {
+        let sites = super::policy::sites(&config)?;
+        super::policy::check_fallbacks(&config)?;
+        // Last, because it remembers what it is told.
+        let scopes = scopes::settle(&config, store)?;
+        let trust = Trust::derive(&keyring, &scopes);
+        Ok(Self { config, keyring, scopes, trust, sites })
+    }
+
+    /// The integration of this name, or the only one.
+    ///
+    /// # Errors
+    /// There is none of this name, or several and no name.
+    pub fn integration(&self, name: Option<&str>) -> Result<&Integration, SetupError> {
+        match (name, self.config.integrations.as_slice()) {
+            (Some(name), _) => self.config.integration(name).ok_or_else(|| {
+                SetupError::Unknown(format!("there is no integration named `{name}`; {}", self.names()))
+            }),
+            (None, [only]) => Ok(only),
+            (None, []) => Err(SetupError::Unknown("the configuration has no [[integration]]".to_owned())),
+            (None, _) => {
+                Err(SetupError::Unknown(format!("say which integration with --integration; {}", self.names())))
+            }
+        }
+    }
+
+    /// The identities of an integration of this configuration.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn identities(&self, integration: &str) -> Result<&Identities, SetupError> {
+        let identities = self.trust.identities.get(integration).map(AsRef::as_ref);
+        identities.ok_or_else(|| SetupError::Unknown(format!("there is no integration named `{integration}`")))
+    }
+
+    /// The account of the site that a host belongs to.
+    pub fn account_of(&self, site: crate::links::SiteId) -> Option<Account> {
+        let site = self.config.sites.get(site.0)?;
+        Account::parse(&site.account.value).ok()
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.config.integrations.iter().map(|it| format!("`{}`", it.name)).collect();
+        format!("there are {}", names.join(", "))
+    }
+}
+
+/// Opens the store, and makes its folder first.
+///
+/// # Errors
+/// It is of a newer version, somebody else's, or the file system says no.
+pub fn open_store(config: &Config) -> Result<Store, SetupError> {
+    let path = &config.store.path;
+    let shown = path.display().to_string();
+    if let Some(folder) = path.parent() {
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|e| Place::of_file(folder).complain(format!("cannot make this folder: {e}")))?;
+    }
+    Store::open(path, Limits::of_size(config.store.max_size))
+        .map_err(|source| SetupError::Store { path: shown, source })
+}
+
+/// The claim to serve from a store, until it is dropped or the process ends.
+pub struct ServeLock(#[expect(dead_code, reason = "holds the lock")] std::fs::File);
+
+impl ServeLock {
+    /// Takes the lock beside the database.
+    ///
+    /// # Errors
+    /// Another process has it, or the file system says no.
+    pub fn take(config: &Config) -> Result<Self, SetupError> {
+        let mut path = config.store.path.clone().into_os_string();
+        path.push(".serve-lock");
+        let path = std::path::PathBuf::from(path);
+        let cannot = |e: std::io::Error| Place::of_file(&path).complain(format!("cannot lock: {e}"));
+        let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Err(SetupError::Serving(path.display().to_string())),
+            Err(std::fs::TryLockError::Error(error)) => Err(cannot(error).into()),
+        }
+    }
+}

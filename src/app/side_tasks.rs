@@ -1,0 +1,178 @@
+//! What runs beside the edge: delivery, the sweep of old events, the watch over the keyring, syncs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::policy::{Trust, policy};
+use super::serve::Parts;
+use super::setup::Setup;
+use super::{keyring, sync};
+use crate::clock;
+use crate::edge::Edge;
+use crate::identity::{Keyring, VisitorIds};
+use crate::raptor::{self, EventNames, Visitor};
+use crate::store::{self, Event, Store};
+use crate::sync::Job;
+use crate::tracking::{Delivery, Settings, VisitorOf};
+
+/// How often to look whether another process changed the keyring. It must be noticed within 2 s.
+const KEYRING_POLL: Duration = Duration::from_secs(1);
+
+/// How often old events are swept out. Retention is counted in hours.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Everything about the side tasks that can fail at a start.
+pub(super) struct Prepared {
+    delivery: Delivery,
+    syncs: Vec<(Job, Duration)>,
+}
+
+impl Prepared {
+    pub(super) fn of(parts: &Parts) -> anyhow::Result<Self> {
+        let mut syncs = Vec::new();
+        for integration in &parts.setup.config.integrations {
+            let Some(every) = integration.every else { continue };
+            syncs.push((sync::job(integration, &parts.store, parts.trust.clone())?, every));
+        }
+        Ok(Self { delivery: delivery(parts)?, syncs })
+    }
+
+    pub(super) fn start(self, parts: &Parts, stop: &CancellationToken) -> SideTasks {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.delivery.run(stop.clone()));
+        tasks.spawn(whole(sweep(parts.store.clone(), kept(parts), stop.clone())));
+        let (edge, trust) = (parts.edge.clone(), parts.trust.clone());
+        tasks.spawn(whole(watch_keyring(parts.setup.clone(), edge, trust, stop.clone())));
+        for (job, every) in self.syncs {
+            tasks.spawn(whole(crate::sync::side_task(job, every, stop.clone())));
+        }
+        SideTasks(tasks)
+    }
+}
+
+/// The tasks; each says at its end whether it left nothing half done.
+pub(super) struct SideTasks(JoinSet<bool>);
+
+impl SideTasks {
+    /// Waits for `stop`. A task that breaks before is said to: the edge goes on without it.
+    pub(super) async fn supervise(&mut self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(ended) = self.0.join_next() => note_broken(&ended),
+            }
+        }
+    }
+
+    /// Waits for all of them; whether each came to its end by itself.
+    pub(super) async fn end(mut self) -> bool {
+        let mut whole = true;
+        while let Some(ended) = self.0.join_next().await {
+            note_broken(&ended);
+            whole &= ended.unwrap_or(false);
+        }
+        whole
+    }
+}
+
+fn note_broken(ended: &Result<bool, JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a side task broke: its work is not done until a restart");
+    }
+}
+
+fn delivery(parts: &Parts) -> anyhow::Result<Delivery> {
+    let raptor = &parts.setup.config.raptor;
+    let config = &parts.setup.config;
+    let accounts = config.integrations.iter().flat_map(|integration| &integration.accounts);
+    let names = accounts.filter_map(|account| {
+        let site = &config.sites[config.site_of_account(account)?];
+        let names = EventNames { click: site.click_event.clone(), open: site.open_event.clone() };
+        Some((account.clone(), names))
+    });
+    let names: HashMap<_, _> = names.collect();
+    let client = raptor::Client::new(&raptor.tracking_url, &raptor.v, names, raptor.allow_private)?;
+    let settings = Settings::new(raptor.max_age, parts.setup.config.edge.drain / 2);
+    Ok(Delivery::new(parts.store.clone(), client, visitor_of(parts), settings, parts.counters.clone()))
+}
+
+/// Who Raptor is told an event's visitor is, by the keys of the moment.
+fn visitor_of(parts: &Parts) -> VisitorOf {
+    let trust = parts.trust.clone();
+    let owners =
+        parts.setup.config.integrations.iter().flat_map(|integration| {
+            integration.accounts.iter().map(|account| (account.clone(), integration.name.clone()))
+        });
+    let integration_of: HashMap<String, String> = owners.collect();
+    Arc::new(move |event: &Event| {
+        let trust = trust.load();
+        let identities = integration_of.get(&event.account).and_then(|name| trust.identities.get(name));
+        let known = event.reaid.as_deref().zip(identities);
+        let ids = known.and_then(|(reaid, ids)| ids.visitor(&event.account, reaid, event.at.secs()));
+        let ids = ids.unwrap_or_else(|| VisitorIds::of_event(event.id.0));
+        Visitor { coid: ids.coid.to_string(), sid: ids.sid.to_string() }
+    })
+}
+
+fn kept(parts: &Parts) -> store::Kept {
+    store::Kept { delivered: parts.setup.config.store.keep_delivered, dead: parts.setup.config.store.keep_dead }
+}
+
+/// A task that leaves nothing half done.
+async fn whole(task: impl Future<Output = ()>) -> bool {
+    task.await;
+    true
+}
+
+/// Deletes old events until `stop`.
+async fn sweep(store: Store, kept: store::Kept, stop: CancellationToken) {
+    loop {
+        let swept = stop.run_until_cancelled(store::sweep(&store, kept, clock::now())).await;
+        if let Some(Err(error)) = swept {
+            tracing::warn!(%error, "cannot sweep old events out of the store");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Takes up a keyring that another process changed. One that cannot be read changes nothing.
+async fn watch_keyring(setup: Setup, edge: Arc<Edge>, trust: Arc<ArcSwap<Trust>>, stop: CancellationToken) {
+    let mut current = setup.keyring.to_toml();
+    let mut complaint = String::new();
+    while stop.run_until_cancelled(tokio::time::sleep(KEYRING_POLL)).await.is_some() {
+        let path = setup.config.keyring.clone();
+        let read = tokio::task::spawn_blocking(move || keyring::read(&path)).await;
+        match read {
+            Ok(Ok(ring)) if ring.to_toml() == current => complaint.clear(),
+            Ok(Ok(ring)) => {
+                take_up(&setup, &ring, &edge, &trust);
+                current = ring.to_toml();
+            }
+            Ok(Err(error)) if error.to_string() == complaint => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the keyring cannot be read: the keys in memory stay in use");
+                complaint = error.to_string();
+            }
+            Err(error) => tracing::error!(%error, "the keyring was not read"),
+        }
+    }
+}
+
+fn take_up(setup: &Setup, ring: &Keyring, edge: &Edge, trust: &ArcSwap<Trust>) {
+    let fresh = Trust::derive(ring, &setup.scopes);
+    match policy(&setup.config, &fresh, edge.policy.load().generation + 1) {
+        Ok(policy) => {
+            edge.policy.store(Arc::new(policy));
+            trust.store(Arc::new(fresh));
+            tracing::info!("the keyring changed: its keys are in use");
+        }
+        Err(error) => tracing::error!(%error, "the new keyring is not used"),
+    }
+}
