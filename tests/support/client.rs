@@ -1,0 +1,129 @@
+//! An HTTP/1.1 client that sends the bytes it is given and shows the bytes it gets.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::PATIENCE;
+
+/// One answer, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The header fields, names and values as sent, in order.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    /// Status line and header fields, as sent.
+    pub(crate) head: String,
+}
+
+impl Answer {
+    /// The value of a header field.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The `Location`.
+    pub(crate) fn location(&self) -> &str {
+        self.header("location").unwrap_or_else(|| panic!("no Location in {}", self.head))
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// A connection that stays open for as many requests as the server allows.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    /// Sends `request` as it is and reads one answer; None when the server closed before it was whole.
+    /// Waits no longer than [`PATIENCE`].
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Option<Answer> {
+        let exchange = async {
+            // A server that refuses early may close before it has read everything.
+            let _ = self.stream.write_all(request).await;
+            self.receive(request.starts_with(b"HEAD ")).await
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time")
+    }
+
+    /// Sends these bytes and waits for nothing.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// `GET target` with this `Host` and the header fields in `more` (each ending in CRLF).
+    pub(crate) async fn get(&mut self, host: &str, target: &str, more: &str) -> Option<Answer> {
+        self.exchange(get(host, target, more).as_bytes()).await
+    }
+
+    /// Whether the server closed the connection, with nothing more to read.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let closed = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await;
+        self.received.is_empty() && !matches!(closed, Ok(Ok(1..)) | Err(_))
+    }
+
+    async fn receive(&mut self, to_head: bool) -> Option<Answer> {
+        let end = loop {
+            if let Some(end) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.read_more().await?;
+        };
+        let head = String::from_utf8(self.received.drain(..end).collect()).unwrap();
+        let mut answer = parse(head);
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = if to_head || answer.status == 304 { 0 } else { length };
+        while self.received.len() < length {
+            self.read_more().await?;
+        }
+        answer.body = self.received.drain(..length).collect();
+        Some(answer)
+    }
+
+    async fn read_more(&mut self) -> Option<()> {
+        match self.stream.read_buf(&mut self.received).await {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(()),
+        }
+    }
+}
+
+/// The bytes of `GET target`; `more` are header fields, each ending in CRLF.
+pub(crate) fn get(host: &str, target: &str, more: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")
+}
+
+/// One request on a connection of its own.
+pub(crate) async fn ask(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut connection = Connection::open(address).await.unwrap();
+    connection.exchange(request).await.expect("an answer before the connection closes")
+}
+
+fn parse(head: String) -> Answer {
+    let mut lines = head.trim_end().split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("no status line in {head:?}"));
+    let field = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no field: {line}"));
+        (name.to_owned(), value.trim().to_owned())
+    };
+    let headers = lines.map(field).collect();
+    Answer { status, headers, body: Vec::new(), head }
+}
