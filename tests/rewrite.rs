@@ -205,6 +205,13 @@ fn a_merge_field_keeps_its_bytes_in_any_quotes() {
 }
 
 #[test]
+fn a_merge_field_that_never_ends_swallows_none_of_ours() {
+    for href in ["https://sister.example/?s{{{ku=${sku}&x", "https://sister.example/?sku=${sku}{{"] {
+        assert_eq!(reason(&one(href)), Some(Reason::Unsafe), "{href}");
+    }
+}
+
+#[test]
 fn a_document_beyond_the_limit_is_refused() {
     let world = World::new();
     let maker = LinkMaker { keys: &world.keys, base_url: BASE_URL, campaign: &world.campaign };

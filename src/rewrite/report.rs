@@ -93,7 +93,7 @@ pub enum Reason {
     Ours,
     /// Its host belongs to no site.
     OtherHost,
-    /// Not a URL, or one whose host is not what it seems to be.
+    /// Not a URL, one whose host is not what it seems to be, or one with a merge field that never ends.
     Unsafe,
     /// Longer than a token may carry.
     TooLong,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::html::Quote;
 use super::merge_field;
 use super::query::Parts;
 use super::report::Reason;
@@ -35,7 +36,10 @@ impl Rules<'_> {
         let parts = Parts::of(link).ok_or(Reason::MergeFieldOutsideQuery)?;
         let (destination, shop) = self.accept(parts.destination.text())?;
         let url = self.click_url(&destination, shop, number, &parts.moved);
-        if url.text().len() > MAX_CLICK_URL { Err(Reason::TooLong) } else { Ok(url) }
+        if url.text().len() > MAX_CLICK_URL {
+            return Err(Reason::TooLong);
+        }
+        if reads_back(&url) { Ok(url) } else { Err(Reason::Unsafe) }
     }
 
     /// Links that are not about a page of a shop.
@@ -102,6 +106,14 @@ impl Rules<'_> {
             .map(|pattern| pattern.to_lowercase())
             .any(|pattern| !pattern.is_empty() && (written.contains(&pattern) || meant.contains(&pattern)))
     }
+}
+
+/// Whether the e-mail platform will see the merge fields that we mean: one that the author opened and
+/// never closed would swallow ours, and what is escaped between them. Quotes inside a field are written
+/// as references.
+fn reads_back(url: &Value) -> bool {
+    let unquoted = |text: &str| text.replace("&quot;", "\"");
+    unquoted(Value::from_raw(&url.escaped(Quote::Double)).text()) == unquoted(url.text())
 }
 
 /// The scheme of an absolute URL, in lower case; a relative one has none.
