@@ -100,11 +100,13 @@ fn name(raw: &[u8]) -> &[u8] {
     raw.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
-/// A decoded name without case and without leading `amp;`.
+/// A decoded name without case and without leading `amp;` and `?`.
 fn meaning(name: &[u8]) -> Vec<u8> {
-    let name = name.to_ascii_lowercase();
-    let amps = name.chunks(4).take_while(|chunk| chunk == b"amp;").count();
-    name[4 * amps..].to_vec()
+    let mut name = name.to_ascii_lowercase();
+    while let Some(rest) = name.strip_prefix(b"amp;").or(name.strip_prefix(b"?")) {
+        name = rest.to_vec();
+    }
+    name
 }
 
 fn is_reserved(meaning: &[u8]) -> bool {
