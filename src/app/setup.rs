@@ -9,7 +9,7 @@ use super::policy::Trust;
 use super::scopes::{self, ScopeError};
 use crate::config::{Config, ConfigError, Integration, Place};
 use crate::identity::{Identities, Keyring};
-use crate::links::{Account, Sites};
+use crate::links::Sites;
 use crate::store::{Limits, Store, StoreError};
 
 /// Why there is nothing to start from.
@@ -131,12 +131,6 @@ impl Setup {
     pub fn identities(&self, integration: &str) -> Result<&Identities, SetupError> {
         let identities = self.trust.identities.get(integration).map(AsRef::as_ref);
         identities.ok_or_else(|| SetupError::Unknown(format!("there is no integration named `{integration}`")))
-    }
-
-    /// The account of the site that a host belongs to.
-    pub fn account_of(&self, site: crate::links::SiteId) -> Option<Account> {
-        let site = self.config.sites.get(site.0)?;
-        Account::parse(&site.account.value).ok()
     }
 
     fn names(&self) -> String {

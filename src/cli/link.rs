@@ -124,15 +124,8 @@ fn report(setup: &Setup, query: &str, opened: &Opened) -> serde_json::Value {
         Some(Ok(accepted)) => ("opens", accepted.site),
         Some(Err(error)) => (error.kind(), None),
     };
-    let integration = match site {
-        Some(site) => setup.config.sites.get(site.0).map(|site| site.integration.as_str()),
-        None => setup
-            .config
-            .sites
-            .iter()
-            .find(|site| site.account.value == opened.account.as_str())
-            .map(|site| site.integration.as_str()),
-    };
+    let site = site.map(|site| site.0).or_else(|| setup.config.site_of_account(opened.account.as_str()));
+    let integration = site.and_then(|at| setup.config.sites.get(at)).map(|site| site.integration.as_str());
     let identities = integration.and_then(|name| setup.trust.identities.get(name));
     let identity = match (opened.recipient, identities) {
         (_, None) => "disabled",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use super::Policy;
-use crate::identity::is_base64url;
+use crate::identity::base64url_len;
 use crate::links::{Accepted, Account, Campaign, DestinationError, OpenError, Recipient, Target};
 
 /// Opened tokens kept for each thread: the links of some hundred newsletters, at most 3 KiB each.
@@ -72,7 +72,7 @@ impl Unopened {
 /// Why the click gets the fallback.
 pub fn open_link(policy: &Policy, token: &str) -> Result<Arc<OpenLink>, Unopened> {
     // What opening does not look at must not make a second entry of the same link.
-    let token = token.split_once(|c: char| !c.is_ascii() || !is_base64url(c as u8)).map_or(token, |(token, _)| token);
+    let token = &token[..base64url_len(token.as_bytes())];
     if let Some(link) = CACHE.with_borrow_mut(|cache| cache.get(policy.generation, token)) {
         return Ok(link);
     }

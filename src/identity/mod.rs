@@ -22,6 +22,12 @@ pub fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
+/// How many bytes of the alphabet `text` begins with: where a token or REAID ends and what a mail
+/// program added begins.
+pub fn base64url_len(text: &[u8]) -> usize {
+    text.iter().position(|&byte| !is_base64url(byte)).unwrap_or(text.len())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     pub(crate) use super::keyring::tests::ring_of;

@@ -1,7 +1,7 @@
 //! Finding the REAID among the parameters of a click URL, whatever a mail program did to them.
 
 use super::{parameters, reserved};
-use crate::identity::{Reaid, is_base64url};
+use crate::identity::{Reaid, base64url_len, is_base64url};
 
 /// At most so many parameters named `reaid` are tried: each costs an HMAC, and a client writes them.
 const MAX_TRIED: usize = 4;
@@ -58,7 +58,7 @@ fn token_in(value: &[u8]) -> Option<&[u8]> {
     let start = value.iter().position(|&byte| is_base64url(byte))?;
     let value = &value[start..];
     let value = value.strip_prefix(b"3D").unwrap_or(value);
-    let end = value.iter().position(|&byte| !is_base64url(byte)).unwrap_or(value.len());
+    let end = base64url_len(value);
     (end == Reaid::LEN).then_some(&value[..end])
 }
 

@@ -11,7 +11,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
 use super::{Account, Campaign, Destination};
-use crate::identity::{Digest, KeyId, Keyring, is_base64url};
+use crate::identity::{Digest, KeyId, Keyring, base64url_len};
 
 const VERSION: u8 = 1;
 const FLAG_PIXEL: u8 = 1;
@@ -251,7 +251,7 @@ impl Keys {
 }
 
 fn decode(text: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let end = text.iter().position(|&byte| !is_base64url(byte)).unwrap_or(text.len());
+    let end = base64url_len(text);
     if end > MAX_RAW.div_ceil(3) * 4 {
         return Err(OpenError::Malformed);
     }
