@@ -2,11 +2,9 @@
 
 use http::request::Parts;
 
-use super::identity::{self, Identity};
-use super::opener::{self, OpenLink, Unopened};
-use super::{Answer, Edge, Policy, agent, reply};
+use super::{Answer, Edge, agent, declines, opener, recorded, reply};
 use crate::clock;
-use crate::links::Location;
+use crate::links::{Fallback, Identity, Location, OpenLink, Policy, Unopened};
 use crate::tracking::{Agent, Event, Kind};
 
 impl Edge {
@@ -18,7 +16,7 @@ impl Edge {
         };
         let query = request.uri.query().unwrap_or_default().as_bytes();
         let shop = link.landing.site.and_then(|site| policy.shop(site));
-        let who = identity::identify(policy, shop, link.recipient, &request.headers, query);
+        let who = policy.identify(shop, link.recipient, query, declines(policy, &request.headers));
         let merged = link.landing.destination.merge(query, who.reaid.as_ref());
         let agent = agent::classify(request);
         self.metrics.clicks.count(agent.as_str(), who.verdict.as_str());
@@ -30,13 +28,9 @@ impl Edge {
     /// Where a click leads that cannot lead where it was meant: nobody's identity, no parameters.
     fn fall_back(&self, policy: &Policy, request: &Parts, unopened: &Unopened) -> Answer {
         self.metrics.fallbacks.count(unopened.kind());
-        let of_shop = match unopened {
-            Unopened::HostGone(account) => policy.shop_of(account).and_then(|shop| shop.fallback.as_ref()),
-            _ => None,
-        };
-        match of_shop.or(policy.domain.fallback.as_ref()) {
-            Some(destination) => reply::redirect(destination.location()),
-            None => reply::not_found(&request.method),
+        match policy.fallback(unopened) {
+            Fallback::Site(destination) | Fallback::Edge(destination) => reply::redirect(destination.location()),
+            Fallback::Page => reply::not_found(&request.method),
         }
     }
 
@@ -46,6 +40,7 @@ impl Edge {
             at: clock::now(),
             kind: Kind::Click,
             agent,
+            verdict: recorded::verdict(who.verdict),
             account: link.account.as_str().to_owned(),
             campaign: link.campaign.as_str().to_owned(),
             number: link.number,

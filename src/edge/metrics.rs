@@ -2,9 +2,7 @@
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::Verdict;
-use super::opener::Unopened;
-use crate::links::OpenError;
+use crate::links::{OpenError, Unopened, Verdict};
 use crate::listener::Refusal;
 use crate::metrics::{Labelled, Labelled2, Metrics};
 use crate::tracking::Agent;

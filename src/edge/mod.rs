@@ -6,11 +6,10 @@
 
 mod agent;
 mod click;
-mod identity;
 mod metrics;
 mod opener;
 mod pixel;
-mod policy;
+mod recorded;
 mod response;
 
 use std::sync::Arc;
@@ -19,17 +18,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response};
 use http_body_util::Full;
 
-use crate::links::{CLICK_PATH, PIXEL_PATH};
+use crate::links::{CLICK_PATH, PIXEL_PATH, Policy};
 use crate::listener::{self, Refusal};
 use crate::tracking::{Event, Recorder};
 
-pub use identity::Verdict;
 pub use metrics::EdgeMetrics;
-pub use opener::{OpenLink, Unopened, open_link};
-pub use policy::{Domain, Policy, Shop};
+pub use opener::open_link;
 
 use response as reply;
 
@@ -112,4 +109,9 @@ fn route(path: &str) -> Route<'_> {
         "/robots.txt" => Route::Robots,
         _ => Route::Unknown,
     }
+}
+
+/// Whether the person asked by Global Privacy Control to be nobody.
+fn declines(policy: &Policy, headers: &HeaderMap) -> bool {
+    policy.respect_gpc && headers.get("sec-gpc").is_some_and(|value| value == "1")
 }

@@ -1,4 +1,4 @@
-//! Opening a token, and what is remembered of it: the same campaign link is clicked by thousands.
+//! What is remembered of opened tokens: the same campaign link is clicked by thousands.
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
-use super::Policy;
 use crate::identity::base64url_len;
-use crate::links::{Accepted, Account, Campaign, DestinationError, OpenError, Recipient, Target};
+use crate::links::{OpenLink, Policy, Recipient, Unopened};
 
 /// Opened tokens kept for each thread: the links of some hundred newsletters, at most 3 KiB each.
 const CACHED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -23,49 +22,6 @@ struct Cache {
     links: LruCache<Box<str>, Arc<OpenLink>>,
 }
 
-/// A link that opened, and whose destination may be landed on today.
-#[derive(Debug)]
-pub struct OpenLink {
-    /// Its number in the newsletter.
-    pub number: u16,
-    /// The account that the event is for.
-    pub account: Account,
-    /// The campaign.
-    pub campaign: Campaign,
-    /// Whom it was made for.
-    pub recipient: Recipient,
-    /// Where it leads, and whose site that is.
-    pub landing: Accepted,
-}
-
-/// Why a click gets the fallback.
-#[derive(Debug)]
-pub enum Unopened {
-    /// No token of ours.
-    Token(OpenError),
-    /// A pixel's token in a click URL.
-    NotALink,
-    /// The token is ours, but its host is on no list any more; whose it was.
-    HostGone(Account),
-    /// The token is ours, but its destination would not be signed today.
-    Destination,
-}
-
-impl Unopened {
-    pub(super) const KINDS: [&'static str; 9] =
-        ["malformed", "version", "unknown_key", "flags", "forged", "fields", "not_a_link", "host_gone", "destination"];
-
-    /// A word for metrics.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Token(error) => error.kind(),
-            Self::NotALink => "not_a_link",
-            Self::HostGone(_) => "host_gone",
-            Self::Destination => "destination",
-        }
-    }
-}
-
 /// Opens a click token. Personal links bypass the cache: each is clicked once or twice.
 ///
 /// # Errors
@@ -76,7 +32,7 @@ pub fn open_link(policy: &Policy, token: &str) -> Result<Arc<OpenLink>, Unopened
     if let Some(link) = CACHE.with_borrow_mut(|cache| cache.get(policy.generation, token)) {
         return Ok(link);
     }
-    let link = Arc::new(open_uncached(policy, token)?);
+    let link = Arc::new(policy.open_link(token)?);
     if link.recipient == Recipient::Anyone {
         CACHE.with_borrow_mut(|cache| cache.links.put(token.into(), link.clone()));
     }
@@ -93,31 +49,12 @@ impl Cache {
     }
 }
 
-fn open_uncached(policy: &Policy, token: &str) -> Result<OpenLink, Unopened> {
-    let opened = policy.links.open(token.as_bytes()).map_err(Unopened::Token)?;
-    let Target::Link(url) = opened.target else {
-        return Err(Unopened::NotALink);
-    };
-    let landing = policy.sites.readmit(&url).map_err(|error| match error {
-        DestinationError::HostNotListed(_) => Unopened::HostGone(opened.account.clone()),
-        _ => Unopened::Destination,
-    })?;
-    Ok(OpenLink {
-        number: opened.number,
-        account: opened.account,
-        campaign: opened.campaign,
-        recipient: opened.recipient,
-        landing,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::edge::Domain;
     use crate::identity::{Keyring, Secret};
-    use crate::links::{Destination, HostPattern, LinkKeys, Sites};
+    use crate::links::{Account, Campaign, Destination, Domain, HostPattern, LinkKeys, Sites};
 
     fn policy() -> Policy {
         let ring = Keyring::init(Secret::from_bytes([1; 32]), Secret::from_bytes([2; 32]), Timestamp::from_secs(0));

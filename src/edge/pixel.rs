@@ -2,9 +2,9 @@
 
 use http::request::Parts;
 
-use super::{Answer, Edge, Policy, agent, identity, reply};
+use super::{Answer, Edge, agent, declines, recorded, reply};
 use crate::clock;
-use crate::links::{Opened, Target};
+use crate::links::{Opened, Policy, Target};
 use crate::tracking::{Event, Kind};
 
 impl Edge {
@@ -21,7 +21,7 @@ impl Edge {
     async fn open(&self, policy: &Policy, request: &Parts, opened: Opened) {
         let query = request.uri.query().unwrap_or_default().as_bytes();
         let shop = policy.shop_of(&opened.account);
-        let who = identity::identify(policy, shop, opened.recipient, &request.headers, query);
+        let who = policy.identify(shop, opened.recipient, query, declines(policy, &request.headers));
         let agent = agent::classify(request);
         self.metrics.opens.count(agent.as_str(), who.verdict.as_str());
         self.record(Event {
@@ -29,6 +29,7 @@ impl Edge {
             at: clock::now(),
             kind: Kind::Open,
             agent,
+            verdict: recorded::verdict(who.verdict),
             account: opened.account.as_str().to_owned(),
             campaign: opened.campaign.as_str().to_owned(),
             number: opened.number,

@@ -119,6 +119,11 @@ fn ascii_domain(domain: &str) -> Result<String, AddressError> {
     Ok(ascii)
 }
 
+/// A text that is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 hexadecimal digits")]
+pub struct DigestError;
+
 /// SHA-256 of a normalised address: 32 bytes, shown as lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -133,6 +138,22 @@ impl Digest {
     /// A digest that was computed before.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// A digest as other systems write it: 64 hexadecimal digits, in either case.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn parse_hex(text: &str) -> Result<Self, DigestError> {
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() {
+            return Err(DigestError);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let digit = |at: usize| (pair[at] as char).to_digit(16).ok_or(DigestError);
+            *byte = (digit(0)? * 16 + digit(1)?) as u8;
+        }
+        Ok(Self(bytes))
     }
 
     /// The 32 bytes.

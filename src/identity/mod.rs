@@ -10,7 +10,7 @@ mod keyring_file;
 mod reaid;
 mod visitor;
 
-pub use address::{AddressError, Digest, EmailAddress};
+pub use address::{AddressError, Digest, DigestError, EmailAddress};
 pub use key::{KeyId, KeyIdError, Secret, SecretError};
 pub use keyring::{Key, Keyring, KeyringError};
 pub use keyring_file::KeyringFileError;

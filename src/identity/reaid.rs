@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
-use super::visitor::VisitorIds;
+use super::visitor::{self, VisitorIds};
 use super::{Digest, KeyId, Keyring};
 
 const ID_LEN: usize = 13;
@@ -124,15 +124,25 @@ impl Identities {
     /// The visitor and session ids of the person behind `reaid` in `account` at `unix_secs`. None
     /// when `reaid` names a key that is gone.
     pub fn visitor(&self, account: &str, reaid: &str, unix_secs: u64) -> Option<VisitorIds> {
-        let mut raw = [0; RAW_LEN];
-        URL_SAFE_NO_PAD.decode_slice(reaid, &mut raw).ok()?;
-        let keys = self.keys(KeyId::new(raw[0]).ok()?)?;
+        let keys = self.keys(KeyId::new(raw_of(reaid)?[0]).ok()?)?;
         Some(VisitorIds::derive(&keys.coid, account, reaid, unix_secs))
+    }
+
+    /// The person behind `reaid`, for counting people: a hash that cannot be tried out without the
+    /// keyring, and that Raptor does not know. None when `reaid` names a key that is gone.
+    pub fn person(&self, reaid: &str) -> Option<u64> {
+        let keys = self.keys(KeyId::new(raw_of(reaid)?[0]).ok()?)?;
+        Some(visitor::person(&keys.coid, reaid))
     }
 
     fn keys(&self, id: KeyId) -> Option<&ScopeKeys> {
         self.keys.iter().find(|(key, _)| *key == id).map(|(_, keys)| keys)
     }
+}
+
+fn raw_of(reaid: &str) -> Option<[u8; RAW_LEN]> {
+    let mut raw = [0; RAW_LEN];
+    URL_SAFE_NO_PAD.decode_slice(reaid, &mut raw).ok().map(|_| raw)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! The ids under which Raptor knows a person who came by a click: visitor (coid) and session (sid).
+//! The ids under which Raptor knows a person who came by a click: visitor (coid) and session (sid). And
+//! the hash by which people are counted.
 //!
-//! Keyed per account, so that two shops cannot join their visitors.
+//! Visitors are keyed per account, so that two shops cannot join them.
 
 use std::fmt;
 
@@ -54,6 +55,13 @@ impl fmt::Display for Guid {
     }
 }
 
+/// `HMAC(key, "people" ‖ 0x00 ‖ REAID)[0..8]`, big endian: the same in all accounts of a scope, so that
+/// what they count can be put together.
+pub(super) fn person(key: &hmac::Key, reaid: &str) -> u64 {
+    let Guid([a, b, c, d, e, f, g, h, ..]) = mac(key, &[b"people\0", reaid.as_bytes()]);
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
 fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Guid {
     let mut context = hmac::Context::with_key(key);
     for part in parts {
@@ -75,5 +83,7 @@ mod tests {
         let ids = shop.visitor("1234", jane.as_str(), 1_796_000_000).unwrap();
         assert_eq!(ids.coid.to_string(), "B784D44F-BAB1-EF17-BF97-31B7005ECC59");
         assert_eq!(ids.sid.to_string(), "68439CC2-F9BE-84BC-24E5-A7AB3BA6C14B");
+        assert_eq!(shop.person(jane.as_str()), Some(0xd186_a35b_b82a_b44d));
+        assert_eq!(shop.person("not a REAID"), None);
     }
 }

@@ -16,7 +16,9 @@ const NAMES: [&str; 6] = [REAID, "ruid", "rsareaid", CONSENT, "email", "eh"];
 
 /// Whether a parameter name, as written in a query, is a reserved one in any case or mangling.
 pub fn is_reserved(written: &[u8]) -> bool {
-    NAMES.iter().any(|name| is_named(written, name))
+    let decoded = decode(written);
+    let meant = without_mangling(&decoded);
+    NAMES.iter().any(|name| meant.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// Whether `written` means `name`: percent-decoded, without leading `amp;` and `?`, in any case.

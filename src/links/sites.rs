@@ -51,7 +51,7 @@ impl HostPattern {
     fn matches(&self, destination: &Destination) -> bool {
         let host = match destination.host().strip_suffix(&self.host) {
             Some("") => !self.any_label,
-            Some(labels) => self.any_label && labels.len() > 1 && labels.ends_with('.'),
+            Some(labels) => self.any_label && labels.strip_suffix('.').is_some_and(are_labels),
             None => false,
         };
         host && match self.port {
@@ -117,6 +117,11 @@ impl Sites {
     }
 }
 
+/// Whether every label has something in it: `a..shop.example` is no host of the shop's.
+fn are_labels(labels: &str) -> bool {
+    labels.split('.').all(|label| !label.is_empty())
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -147,6 +152,8 @@ pub(super) mod tests {
             ("https://shop.example./", Err("host_not_listed")),
             ("https://notshop.example/", Err("host_not_listed")),
             ("https://.shop.example/", Err("host_not_listed")),
+            ("https://..shop.example/", Err("host_not_listed")),
+            ("https://a..shop.example/", Err("host_not_listed")),
             ("https://shop.example.evil.example/", Err("host_not_listed")),
             ("http://[::1]/", Err("host_not_listed")),
             ("https://old.example/", Err("host_not_listed")),

@@ -13,8 +13,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// second or two, a client that drips bytes gets no more.
 pub const HEADER: Duration = Duration::from_secs(5);
 
-/// How long the socket may refuse what we write. Our answers fit into its buffer, so only a client
-/// that reads nothing meets this.
+/// How long the socket may refuse what we write. Only a client that reads nothing meets this: the
+/// edge's answers fit into its buffer, and the admin listener's are taken by whoever asked for them.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
 
 /// How old a connection may grow, so that load moves to new machines and old state ends.

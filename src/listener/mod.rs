@@ -15,8 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,10 +34,11 @@ type Accepted = (TcpStream, OwnedSemaphorePermit);
 
 /// Accepts until `stop`, then lets every connection finish what it was asked. Returns when the last
 /// one is closed; the caller sets the deadline.
-pub async fn serve<H, F>(listener: TcpListener, handler: H, stop: CancellationToken)
+pub async fn serve<H, F, B>(listener: TcpListener, handler: H, stop: CancellationToken)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     let connections = TaskTracker::new();
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS));
@@ -91,10 +91,11 @@ fn connected(listener: TcpListener, permits: &Arc<Semaphore>) -> impl Iterator<I
     .take(limits::BACKLOG)
 }
 
-async fn connection<H, F>(stream: TcpStream, handler: H, stop: CancellationToken)
+async fn connection<H, F, B>(stream: TcpStream, handler: H, stop: CancellationToken)
 where
     H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Full<Bytes>>>,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes, Error = Infallible> + 'static,
 {
     // A socket that refuses the option still works, only slower.
     drop(stream.set_nodelay(true));

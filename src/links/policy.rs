@@ -1,10 +1,11 @@
-//! What the edge goes by: keys, sites, identities and fallbacks, built once and swapped whole.
+//! What every answer to a click goes by: keys, sites, identities and fallbacks, built once and swapped
+//! whole. Whoever asks what a link does asks the same rules as the edge that answers it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::{Account, Destination, LinkKeys, SiteId, Sites};
 use crate::identity::Identities;
-use crate::links::{Account, Destination, LinkKeys, SiteId, Sites};
 
 /// One consistent state of everything that decides an answer.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Policy {
     pub needs_consent: bool,
 }
 
-/// What the edge knows of one site.
+/// What is known of one site.
 #[derive(Debug)]
 pub struct Shop {
     /// Checks and mints the REAIDs of its integration; None where synchronisation is switched off.
@@ -60,11 +61,13 @@ impl Domain {
 }
 
 impl Policy {
-    pub(super) fn shop(&self, site: SiteId) -> Option<&Shop> {
+    /// What is known of a site.
+    pub fn shop(&self, site: SiteId) -> Option<&Shop> {
         self.shops.get(site.0)
     }
 
-    pub(super) fn shop_of(&self, account: &Account) -> Option<&Shop> {
+    /// The shop that an account belongs to.
+    pub fn shop_of(&self, account: &Account) -> Option<&Shop> {
         self.accounts.get(account).and_then(|site| self.shop(*site))
     }
 }
