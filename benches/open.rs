@@ -7,8 +7,8 @@ mod world;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use reaid::edge::{Policy, open_link};
-use reaid::links::{LinkKeys, Recipient, Target};
+use reaid::edge::open_link;
+use reaid::links::{LinkKeys, Policy, Recipient, Target};
 use world::{jane, policy, token};
 
 fn open(c: &mut Criterion) {

@@ -9,9 +9,8 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lol_html::{HtmlRewriter, Settings, element};
-use reaid::edge::Policy;
-use reaid::links::{Campaign, LinkMaker};
-use reaid::rewrite::{self, Linker, Options, Shop};
+use reaid::links::{Campaign, LinkMaker, Policy};
+use reaid::rewrite::{self, Format, Linker, Options, Shop};
 use world::{HOST, account, policy};
 
 /// The newsletter that ships with the project.
@@ -36,8 +35,9 @@ fn rewritten(policy: &Policy, document: &str) -> usize {
     let maker = LinkMaker { keys: &policy.links, base_url: &base_url, campaign: &campaign };
     let linker = Linker { sites: &policy.sites, shops: &shops, maker, pixel: &shops[0] };
     let patterns = ["unsubscribe".to_owned(), "preferences".to_owned()];
-    let options = Options { linker: &linker, unsubscribe_patterns: &patterns, address_attributes: &[], pixel: true };
-    rewrite::rewrite(document.as_bytes(), options).expect("a newsletter").report.rewritten()
+    let options =
+        Options { linker: &linker, unsubscribe_patterns: &patterns, address_attributes: &[], utm: &[], pixel: true };
+    rewrite::rewrite(document.as_bytes(), Format::Html, options).expect("a newsletter").report.rewritten()
 }
 
 fn parsed(document: &str) -> usize {

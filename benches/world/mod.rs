@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use reaid::clock::Timestamp;
-use reaid::edge::{Domain, Policy, Shop};
 use reaid::identity::{EmailAddress, Identities, Keyring, Secret};
-use reaid::links::{Account, Campaign, Destination, HostPattern, LinkKeys, Recipient, SiteId, Sites};
+use reaid::links::{
+    Account, Campaign, Destination, Domain, HostPattern, LinkKeys, Policy, Recipient, Shop, SiteId, Sites,
+};
 
 /// Where the click links live.
 pub const HOST: &str = "click.shop.example";

@@ -54,7 +54,7 @@ pub fn rewriting<T>(pixel: bool, with: impl FnOnce(Options<'_>) -> T) -> T {
     let maker = LinkMaker { keys: &LINKS, base_url: BASE_URL, campaign: &CAMPAIGN };
     let linker = Linker { sites: &SITES, shops: &*SHOPS, maker, pixel: &SHOPS[0] };
     let [unsubscribe, address] = &*WORDS;
-    with(Options { linker: &linker, unsubscribe_patterns: unsubscribe, address_attributes: address, pixel })
+    with(Options { linker: &linker, unsubscribe_patterns: unsubscribe, address_attributes: address, utm: &[], pixel })
 }
 
 /// Whether `host` is on the lists of [`HOSTS`], decided by other means than the code under test.

@@ -18,16 +18,21 @@ pub fn decode(raw: &str) -> Cow<'_, str> {
 
 /// Writes `text` so that it can stand inside any quotes and in text.
 pub fn escape_into(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            other => out.push(other),
-        }
+    let mut written = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let reference = match byte {
+            b'&' => "&amp;",
+            b'"' => "&quot;",
+            b'\'' => "&#39;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            _ => continue,
+        };
+        out.push_str(&text[written..at]);
+        out.push_str(reference);
+        written = at + 1;
     }
+    out.push_str(&text[written..]);
 }
 
 /// Writes `verbatim` with nothing changed but the quote that would end the value.

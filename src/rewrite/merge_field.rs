@@ -1,7 +1,9 @@
 //! Recognises merge fields: what an e-mail platform replaces per recipient.
 //!
-//! `${…}` (Actito), `{{…}}`, `%%…%%`, `[[…]]`, `*|…|*` and `<%…%>`. One that is opened but never
-//! closed is plain text, and so is an empty one.
+//! `${…}` (Actito), `{{…}}` and `{{{…}}}` (Handlebars, Liquid, Braze with its `{{${…}}}`), `%%…%%` and
+//! `%%=…=%%` (Salesforce), `[[…]]`, `*|…|*` (Mailchimp) and `<%…%>` (Adobe, EJS). An empty one is plain
+//! text. One that is opened but never closed is no field, and neither is a tag that opens or closes a
+//! block of several: [`obstacle`] tells.
 
 use std::ops::Range;
 
@@ -13,16 +15,89 @@ const ADDRESS_WORDS: [&str; 4] = ["email", "emailaddress", "email_address", "ema
 /// search linear however often something is opened that nothing closes.
 const MAX_LENGTH: usize = 512;
 
+/// Why a link with this text cannot be split into fields and the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A field is opened and does not end, perhaps because a quote in it ended the attribute.
+    Open,
+    /// A condition or a loop: what the link is depends on it.
+    Block,
+}
+
+/// What begins a field, and what must end it somewhere.
+const OPENERS: [(&str, &str); 8] =
+    [("${", "}"), ("{{", "}}"), ("{%", "%}"), ("<%", "%>"), ("%%=", "=%%"), ("%%[", "]%%"), ("[[", "]]"), ("*|", "|*")];
+
+/// What begins the tags of conditions and loops, in lower case.
+const BLOCKS: [&str; 17] = [
+    "{%",
+    "{{#",
+    "{{/",
+    "{{^",
+    "{{else}",
+    "{{else ",
+    "{{~#",
+    "{{~/",
+    "%%[",
+    "<#",
+    "</#",
+    "*|if:",
+    "*|ifnot:",
+    "*|elseif:",
+    "*|else:",
+    "*|end:",
+    "*|interested:",
+];
+
 /// The places of all merge fields in `text`, in order, none inside another.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let mut fields: Vec<Range<usize>> = Vec::new();
-    for (start, _) in text.match_indices(['$', '{', '%', '[', '*', '<']) {
-        let inside_the_last = fields.last().is_some_and(|last| start < last.end);
-        if !inside_the_last && let Some(length) = field_length(capped(&text[start..])) {
+    for (start, pair) in text.as_bytes().windows(2).enumerate() {
+        let inside_the_last = || fields.last().is_some_and(|last| start < last.end);
+        if is_opener(pair)
+            && !inside_the_last()
+            && let Some(length) = field_length(capped(&text[start..]))
+        {
             fields.push(start..start + length);
         }
     }
     fields
+}
+
+fn is_opener(pair: &[u8]) -> bool {
+    matches!(pair, b"${" | b"{{" | b"%%" | b"[[" | b"*|" | b"<%")
+}
+
+/// What keeps a link from being split; `fields` are those of `text`.
+pub fn obstacle(text: &str, fields: &[Range<usize>]) -> Option<Obstacle> {
+    if !text.contains(['{', '<', '%', '*', '[']) {
+        return None;
+    }
+    let is_block = |(at, _): (usize, &str)| {
+        let rest = &text.as_bytes()[at..];
+        BLOCKS.iter().any(|block| rest.get(..block.len()).is_some_and(|it| it.eq_ignore_ascii_case(block.as_bytes())))
+            || is_scriptlet(rest)
+    };
+    let is_open = |(open, close): &(&str, &str)| {
+        let outside = |at: &usize| !fields.iter().any(|field| field.contains(at));
+        let mut starts = text.match_indices(open).map(|(at, _)| at).filter(outside);
+        starts.any(|at| !text[at + open.len()..].contains(close))
+    };
+    if OPENERS.iter().any(is_open) {
+        return Some(Obstacle::Open);
+    }
+    text.match_indices(['{', '<', '%', '*']).any(is_block).then_some(Obstacle::Block)
+}
+
+/// `<% if (x) { %>`: code, where `<%=`, `<%-` and `<%@` write something.
+fn is_scriptlet(rest: &[u8]) -> bool {
+    rest.strip_prefix(b"<%").and_then(<[u8]>::first).is_some_and(|byte| !b"=-@".contains(byte))
+}
+
+/// What a field of this platform begins with.
+pub fn opener(field: &str) -> &str {
+    let openers = ["${", "{{", "%%", "[[", "*|", "<%"];
+    openers.into_iter().find(|opener| field.starts_with(opener)).unwrap_or_default()
 }
 
 fn capped(text: &str) -> &str {
@@ -47,6 +122,9 @@ fn field_length(text: &str) -> Option<usize> {
     }
     if text.starts_with("{{{") {
         return enclosed(text, "{{{", "}}}");
+    }
+    if text.starts_with("{{${") {
+        return enclosed(text, "{{", "}}}");
     }
     if text.starts_with("%%") {
         return percent_signs(text);
@@ -102,11 +180,14 @@ mod tests {
             "${a ? '{x}' : b}",
             "{{ contact.sku | default: \"a&b\" }}",
             "{{{raw}}}",
+            "{{${sku}}}",
+            "{{custom_attribute.${sku} | default: 'x'}}",
             "%%sku%%",
             "%%=v(@sku)=%%",
             "[[sku]]",
             "*|SKU|*",
             "<%= sku %>",
+            "<%@ include view='x' %>",
         ] {
             assert_eq!(fields(field), [field]);
             assert_eq!(fields(&format!("é?a=-{field}é&b={field}")), [field, field]);
@@ -131,6 +212,27 @@ mod tests {
             "$",
         ] {
             assert_eq!(fields(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_never_ends_and_what_opens_a_block_stands_in_the_way() {
+        for (text, expected) in [
+            ("?a=${b", Some(Obstacle::Open)),
+            ("?a=<%= ", Some(Obstacle::Open)),
+            ("?a={{b}}&c={{d}", Some(Obstacle::Open)),
+            ("?a=%%=v(", Some(Obstacle::Open)),
+            ("?a={% if b %}c{% endif %}", Some(Obstacle::Block)),
+            ("?{{#if b}}c{{/if}}", Some(Obstacle::Block)),
+            ("?a=%%[ set @b = 1 ]%%", Some(Obstacle::Block)),
+            ("?a=<% if (b) { %>c<% } %>", Some(Obstacle::Block)),
+            ("?a=*|IF:B|*c*|END:IF|*", Some(Obstacle::Block)),
+            ("?a=[[b c=", Some(Obstacle::Open)),
+            ("?a={{elsewhere}}&b=*|ENDDATE|*", None),
+            ("?a=${b}&c={{d}}&e=<%= f %>&g=%%h%%&i=*|J|*&k=[[l]]", None),
+            ("?a=100%&b[0]=c*d|e&f=%7B{x}", None),
+        ] {
+            assert_eq!(obstacle(text, &find(text)), expected, "{text}");
         }
     }
 

@@ -1,41 +1,55 @@
 //! Rewrites a newsletter: links to a shop become signed click links, one open pixel is added, and
 //! every other byte stays as it is.
 //!
-//! Pure: no I/O, no clock, no logging. [`html`] finds link targets and their places, [`value`] reads
-//! one, [`rules`] decides about it, [`splice`] writes the new targets into the original bytes, and
-//! the [`Report`] says what became of each. Rewriting twice changes nothing that rewriting once did
-//! not.
+//! Pure: no I/O, no clock, no logging. A `page` is a document in HTML: [`charset`] says what its bytes
+//! mean, [`html`] finds link targets and their places, [`value`] reads one, `rules` decides about it,
+//! `splice` writes the new targets into the original bytes. In a `text` it is [`urls`] that finds them. A
+//! `message` and an [`archive`] hold pages and texts: they unpack those, and pack them again. A `draft`
+//! is the [`Report`] as it grows, with what [`lint`] remarks. Rewriting twice changes nothing that rewriting
+//! once did not.
 
+pub mod archive;
+pub mod charset;
+mod conditional;
+mod draft;
 pub mod entities;
+mod foreign;
+mod format;
 pub mod html;
+mod label;
 pub mod linker;
+pub mod lint;
+mod mask;
 pub mod merge_field;
-pub mod pixel;
+mod message;
+mod page;
+mod pixel;
 pub mod query;
 pub mod report;
-pub mod rules;
+mod rules;
+mod scan;
 pub mod splice;
+mod tag;
+mod text;
+pub mod urls;
+mod utm;
 pub mod value;
 
 use lol_html::errors::RewritingError;
 use thiserror::Error;
-use url::Url;
 
+pub use archive::ArchiveError;
+pub use format::Format;
 pub use linker::{Linker, Shop};
-pub use report::{Finding, Link, Outcome, Reason, Report};
+pub use report::{Finding, Link, Outcome, Reason, Report, Warning};
 
-use html::{AttributeValue, Found, Quote, Target};
-use rules::Rules;
-use splice::Edit;
-use value::Value;
+use draft::Draft;
+use splice::splice;
+use text::Told;
 
 /// The largest newsletter, in bytes. Real ones stay below the 102 kB at which a large mail service
 /// clips; this leaves room for images inlined by mistake, which deserve a report and not an error.
 pub const MAX_DOCUMENT: usize = 10 << 20;
-
-/// The longest target that is looked into, in bytes: four times what a token can carry, which leaves
-/// room for merge fields and character references. Longer ones are left alone.
-const MAX_TARGET: usize = 8 << 10;
 
 /// What a rewriting is asked for, beside the newsletter.
 #[derive(Clone, Copy)]
@@ -46,6 +60,8 @@ pub struct Options<'a> {
     pub unsubscribe_patterns: &'a [String],
     /// The attributes that hold a recipient's address, on the e-mail platform.
     pub address_attributes: &'a [String],
+    /// Parameters that a destination gets when it has none of that name: `utm_source` and its value, ….
+    pub utm: &'a [(String, String)],
     /// Whether to add an open pixel.
     pub pixel: bool,
 }
@@ -54,7 +70,7 @@ pub struct Options<'a> {
 #[derive(Debug)]
 pub struct Rewritten {
     /// The newsletter.
-    pub html: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// What became of its links.
     pub report: Report,
 }
@@ -62,15 +78,20 @@ pub struct Rewritten {
 /// Why a newsletter cannot be rewritten at all.
 #[derive(Debug, Error)]
 pub enum RewriteError {
-    /// Beyond [`MAX_DOCUMENT`].
-    #[error("the document has {found} bytes, expected at most {MAX_DOCUMENT}")]
+    /// Beyond [`Format::max_size`].
+    #[error("the document has {found} bytes, expected at most {expected}")]
     TooLarge {
         /// Its size in bytes.
         found: usize,
+        /// The size that it may have.
+        expected: usize,
     },
     /// Nested deeper than the parser can follow in its memory.
     #[error("the document cannot be parsed: {0}")]
     Parser(#[from] RewritingError),
+    /// A zip that is refused.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
 }
 
 impl RewriteError {
@@ -79,103 +100,27 @@ impl RewriteError {
         match self {
             Self::TooLarge { .. } => "too_large",
             Self::Parser(_) => "parser",
+            Self::Archive(error) => error.kind(),
         }
     }
 }
 
-/// Rewrites a newsletter in HTML.
+/// Rewrites a newsletter.
 ///
 /// # Errors
 /// When the document is too large or nested too deep. Broken HTML is no error.
-pub fn rewrite(document: &[u8], options: Options<'_>) -> Result<Rewritten, RewriteError> {
-    if document.len() > MAX_DOCUMENT {
-        return Err(RewriteError::TooLarge { found: document.len() });
+pub fn rewrite(document: &[u8], format: Format, options: Options<'_>) -> Result<Rewritten, RewriteError> {
+    let expected = format.max_size();
+    if document.len() > expected {
+        return Err(RewriteError::TooLarge { found: document.len(), expected });
     }
-    let found = html::find(document)?;
-    let base = base_url(document, &found);
-    let rules = Rules { options, base: base.as_ref() };
-    let mut edits = Vec::new();
-    let links =
-        (1..).zip(&found.links).map(|(number, target)| link(document, target, number, &rules, &mut edits)).collect();
-    let has_pixel = has_pixel(document, &found, options.linker);
-    let pixel = if options.pixel && !has_pixel { pixel_edit(document, options.linker)? } else { None };
-    let carries_pixel = has_pixel || pixel.is_some();
-    edits.extend(pixel);
-    let html = splice::splice(document, edits);
-    let report = Report {
-        campaign: options.linker.maker.campaign.as_str().to_owned(),
-        account: options.linker.pixel.account.as_str().to_owned(),
-        bytes_in: document.len(),
-        bytes_out: html.len(),
-        pixel: carries_pixel,
-        links,
-        errors: Vec::new(),
+    let mut draft = Draft::new(options);
+    let bytes = match format {
+        Format::Html => splice(document, page::edits(document, None, &mut draft)?),
+        Format::Text => splice(document, text::edits(document, Told::default(), &mut draft)),
+        Format::Message => splice(document, message::edits(document, &mut draft)?),
+        Format::Archive => archive::rewrite(document, &mut draft)?,
     };
-    Ok(Rewritten { html, report })
-}
-
-/// Decides about one link and notes the edit.
-fn link(document: &[u8], target: &Target, number: usize, rules: &Rules<'_>, edits: &mut Vec<Edit>) -> Link {
-    let raw = &document[target.href.range.clone()];
-    let (original, decision) = decide(raw, target.off, number, rules);
-    let outcome = match decision {
-        Ok(url) => {
-            edits.push(target_edit(&target.href, &url));
-            Outcome::Rewritten { url: url.text().to_owned() }
-        }
-        Err(reason) => Outcome::Left { reason },
-    };
-    Link { number, original, outcome }
-}
-
-fn decide(raw: &[u8], off: bool, number: usize, rules: &Rules<'_>) -> (String, Result<Value, Reason>) {
-    let Ok(text) = str::from_utf8(raw) else {
-        return (String::from_utf8_lossy(raw).into_owned(), Err(Reason::Encoding));
-    };
-    if text.len() > MAX_TARGET {
-        return (text.to_owned(), Err(Reason::TooLong));
-    }
-    let value = Value::from_raw(text);
-    let decision = match u16::try_from(number) {
-        _ if off => Err(Reason::Off),
-        Ok(number) => rules.apply(&value, number),
-        Err(_) => Err(Reason::TooMany),
-    };
-    (value.text().to_owned(), decision)
-}
-
-/// The new target between the quotes that are there, or between new ones.
-fn target_edit(href: &AttributeValue, url: &Value) -> Edit {
-    let (quote, new_mark) = match href.quote {
-        Quote::None if url.fields_hold('"') => (Quote::Single, "'"),
-        Quote::None => (Quote::Double, "\""),
-        given => (given, ""),
-    };
-    let with = format!("{new_mark}{}{new_mark}", url.escaped(quote));
-    Edit { range: href.range.clone(), with }
-}
-
-/// The URL that relative links start from: only an absolute http(s) URL without merge fields can be.
-fn base_url(document: &[u8], found: &Found) -> Option<Url> {
-    let value = value_of(document, found.base.as_ref()?)?;
-    let url = Url::parse(value.text()).ok()?;
-    (value.fields().is_empty() && matches!(url.scheme(), "http" | "https")).then_some(url)
-}
-
-fn has_pixel(document: &[u8], found: &Found, linker: &Linker<'_>) -> bool {
-    found.images.iter().any(|src| value_of(document, src).is_some_and(|value| linker.is_own_pixel(value.text())))
-}
-
-fn pixel_edit(document: &[u8], linker: &Linker<'_>) -> Result<Option<Edit>, RewriteError> {
-    let mut src = Value::default();
-    src.push_text(&linker.pixel_url());
-    src.push_text("?reaid=");
-    src.push_field(&linker.pixel.merge_field);
-    let with = pixel::image(&src.escaped(Quote::Double));
-    Ok(pixel::position(document)?.map(|at| Edit { range: at..at, with }))
-}
-
-fn value_of(document: &[u8], value: &AttributeValue) -> Option<Value> {
-    let raw = document.get(value.range.clone()).filter(|raw| raw.len() <= MAX_TARGET)?;
-    str::from_utf8(raw).ok().map(Value::from_raw)
+    let report = draft.report(document.len(), bytes.len());
+    Ok(Rewritten { bytes, report })
 }

@@ -6,9 +6,10 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::html::Quote;
-use super::merge_field;
+use super::merge_field::{self, Obstacle};
 use super::query::Parts;
 use super::report::Reason;
+use super::utm::Utm;
 use super::value::Value;
 use super::{Options, Shop};
 use crate::links::Destination;
@@ -18,28 +19,36 @@ use crate::links::Destination;
 const MAX_CLICK_URL: usize = 6 << 10;
 
 /// What the rules need to know beside the link itself.
-pub struct Rules<'a> {
+pub(super) struct Rules<'a> {
     /// What was asked for.
-    pub options: Options<'a>,
+    pub(super) options: Options<'a>,
+    /// What marks links that must lead where they lead.
+    pub(super) unsubscribe: &'a Patterns,
+    /// What is added to destinations.
+    pub(super) utm: &'a Utm,
     /// Where relative links start, when the document says so.
-    pub base: Option<&'a Url>,
+    pub(super) base: Option<&'a Url>,
 }
+
+/// The configured `unsubscribe_patterns`, ready to compare.
+pub(super) struct Patterns(Vec<String>);
 
 impl Rules<'_> {
     /// The click URL for the link, or the reason to leave it.
     ///
     /// # Errors
     /// The reason to leave the link alone.
-    pub fn apply(&self, link: &Value, number: u16) -> Result<Value, Reason> {
+    pub(super) fn apply(&self, link: &Value, number: u16) -> Result<Value, Reason> {
         self.leave_unread(link)?;
         self.leave_merge_fields(link)?;
         let parts = Parts::of(link).ok_or(Reason::MergeFieldOutsideQuery)?;
-        let (destination, shop) = self.accept(parts.destination.text())?;
+        let (destination, shop) = self.accept(&parts)?;
         let url = self.click_url(&destination, shop, number, &parts.moved);
         if url.text().len() > MAX_CLICK_URL {
             return Err(Reason::TooLong);
         }
-        if reads_back(&url) { Ok(url) } else { Err(Reason::Unsafe) }
+        // Without fields of the author's there is nothing to be misread.
+        if parts.moved.text().is_empty() || reads_back(&url) { Ok(url) } else { Err(Reason::Unsafe) }
     }
 
     /// Links that are not about a page of a shop.
@@ -62,7 +71,7 @@ impl Rules<'_> {
             Some("sms") => return Err(Reason::Sms),
             Some(_) => return Err(Reason::OtherScheme),
         }
-        if self.is_unsubscribe(text) { Err(Reason::Unsubscribe) } else { Ok(()) }
+        if self.unsubscribe.are_in(text) { Err(Reason::Unsubscribe) } else { Ok(()) }
     }
 
     fn leave_merge_fields(&self, link: &Value) -> Result<(), Reason> {
@@ -72,15 +81,21 @@ impl Rules<'_> {
         if link.fields().iter().any(is_address) {
             return Err(Reason::AddressMergeField);
         }
+        match merge_field::obstacle(link.text(), link.fields()) {
+            Some(Obstacle::Open) => return Err(Reason::MergeFieldOpen),
+            Some(Obstacle::Block) => return Err(Reason::TemplateBlock),
+            None => {}
+        }
         if link.hides_fields() { Err(Reason::MergeFieldEscaped) } else { Ok(()) }
     }
 
-    fn accept(&self, url: &str) -> Result<(Destination, &Shop), Reason> {
-        if scheme(url).is_some() {
-            return self.options.linker.accept(url);
+    fn accept(&self, parts: &Parts) -> Result<(Destination, &Shop), Reason> {
+        let url = self.utm.add_to(parts.destination.text(), &parts.moved);
+        if scheme(&url).is_some() {
+            return self.options.linker.accept(&url);
         }
         let base = self.base.ok_or(Reason::RelativeWithoutBase)?;
-        self.options.linker.accept(base.join(url).map_err(|_| Reason::Unsafe)?.as_str())
+        self.options.linker.accept(base.join(&url).map_err(|_| Reason::Unsafe)?.as_str())
     }
 
     /// The signed part, what moved out of the destination, and last the recipient.
@@ -96,15 +111,20 @@ impl Rules<'_> {
         url.push_field(&shop.merge_field);
         url
     }
+}
 
-    fn is_unsubscribe(&self, text: &str) -> bool {
-        let written = text.to_lowercase();
-        let meant = percent_decode_str(text).decode_utf8_lossy().to_lowercase();
-        self.options
-            .unsubscribe_patterns
-            .iter()
-            .map(|pattern| pattern.to_lowercase())
-            .any(|pattern| !pattern.is_empty() && (written.contains(&pattern) || meant.contains(&pattern)))
+impl Patterns {
+    pub(super) fn new(patterns: &[String]) -> Self {
+        Self(patterns.iter().filter(|pattern| !pattern.is_empty()).map(|pattern| pattern.to_lowercase()).collect())
+    }
+
+    /// Whether one of them is in the URL as written or as meant.
+    fn are_in(&self, url: &str) -> bool {
+        let is_in = |text: &str| {
+            let text = if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() };
+            self.0.iter().any(|pattern| text.contains(pattern))
+        };
+        is_in(url) || (url.contains('%') && is_in(&percent_decode_str(url).decode_utf8_lossy()))
     }
 }
 
@@ -117,7 +137,7 @@ fn reads_back(url: &Value) -> bool {
 }
 
 /// The scheme of an absolute URL, in lower case; a relative one has none.
-fn scheme(url: &str) -> Option<String> {
+pub(super) fn scheme(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once(':')?;
     let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

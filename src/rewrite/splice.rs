@@ -3,27 +3,34 @@
 use std::ops::Range;
 
 /// One replacement: the bytes in `range` become `with`; an empty range inserts.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// What is replaced.
     pub range: Range<usize>,
     /// What replaces it.
-    pub with: String,
+    pub with: Vec<u8>,
+    /// The number of the link whose target this is; a pixel has none.
+    pub link: Option<usize>,
 }
 
 /// The document with all edits made. Edits must not overlap; their order does not matter.
 pub fn splice(document: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
-    let mut out = Vec::with_capacity(document.len() + edits.iter().map(|edit| edit.with.len()).sum::<usize>());
+    let mut out = Vec::with_capacity(length(document, &edits));
     let mut position = 0;
     for edit in &edits {
         debug_assert!(position <= edit.range.start, "edits overlap");
         out.extend_from_slice(&document[position..edit.range.start]);
-        out.extend_from_slice(edit.with.as_bytes());
+        out.extend_from_slice(&edit.with);
         position = edit.range.end;
     }
     out.extend_from_slice(&document[position..]);
     out
+}
+
+/// How long the document is with all edits made.
+pub fn length(document: &[u8], edits: &[Edit]) -> usize {
+    edits.iter().fold(document.len(), |length, edit| length + edit.with.len() - edit.range.len())
 }
 
 #[cfg(test)]
@@ -31,7 +38,7 @@ mod tests {
     use super::*;
 
     fn edit(range: Range<usize>, with: &str) -> Edit {
-        Edit { range, with: with.to_owned() }
+        Edit { range, with: with.as_bytes().to_vec(), link: None }
     }
 
     #[test]

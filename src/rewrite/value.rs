@@ -3,6 +3,7 @@
 //! Character references are decoded in the text but never inside merge fields: the e-mail platform
 //! reads the raw bytes, so `<%= a && b %>` must come out as it went in.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::entities;
@@ -20,15 +21,28 @@ pub struct Value {
 impl Value {
     /// Reads an attribute's value as it stands in the document.
     pub fn from_raw(raw: &str) -> Self {
+        Self::read(raw, |text| entities::decode(text))
+    }
+
+    /// Reads a URL as it stands in plain text, where `&amp;` means what it says.
+    pub fn from_plain(raw: &str) -> Self {
+        Self::read(raw, Cow::Borrowed)
+    }
+
+    fn read<'r>(raw: &'r str, decode: impl Fn(&'r str) -> Cow<'r, str>) -> Self {
         let mut value = Self::default();
         let mut end = 0;
         for field in merge_field::find(raw) {
-            value.push_text(&strip(&entities::decode(&raw[end..field.start])));
+            value.push_stripped(&decode(&raw[end..field.start]));
             end = field.end;
             value.push_field(&raw[field]);
         }
-        value.push_text(&strip(&entities::decode(&raw[end..])));
+        value.push_stripped(&decode(&raw[end..]));
         value.trimmed()
+    }
+
+    fn push_stripped(&mut self, text: &str) {
+        text.split(['\t', '\n', '\r']).for_each(|part| self.push_text(part));
     }
 
     /// Adds text, which will be escaped.
@@ -112,10 +126,6 @@ impl Value {
     }
 }
 
-fn strip(text: &str) -> String {
-    text.replace(['\t', '\n', '\r'], "")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +135,12 @@ mod tests {
         let value = Value::from_raw(" \n https://x/?a=1&amp;b=<%= c &amp;&amp; d %>&amp;\te ");
         assert_eq!(value.text(), "https://x/?a=1&b=<%= c &amp;&amp; d %>&e");
         assert_eq!(value.escaped(Quote::Double), "https://x/?a=1&amp;b=<%= c &amp;&amp; d %>&amp;e");
+    }
+
+    #[test]
+    fn plain_text_has_no_character_references() {
+        let value = Value::from_plain("https://x/?a=1&amp;b=\r\n${c}");
+        assert_eq!((value.text(), value.fields().len()), ("https://x/?a=1&amp;b=${c}", 1));
     }
 
     #[test]
