@@ -52,6 +52,11 @@ async fn the_admin_listener_knows_whom_to_tell() {
 }
 
 #[tokio::test]
+async fn newsletters_and_links_are_made_over_http() {
+    play("api").await;
+}
+
+#[tokio::test]
 async fn a_connection_serves_many_clicks_and_closes_after_the_thousandth() {
     let server = Server::start(&Settings::default()).await;
     let mut connection = Connection::open(server.edge).await.unwrap();

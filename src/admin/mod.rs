@@ -1,137 +1,192 @@
-//! The listener for operators: metrics, health, readiness. Never on the public side.
+//! The listener for operators: metrics, health, readiness, and what newsletters ask for. Never on the
+//! public side.
 //!
 //! `/healthz` and `/readyz` need no token, so that whatever supervises the process can ask them; all
 //! else needs the bearer token. The `Host` must be an address, `localhost` or a configured name, so
 //! that no web page can talk to it by a name of its own (DNS rebinding).
+//!
+//! Nothing here runs in the way of a click: what computes does so on threads of its own, at most
+//! `limits::turns` of them, and what is in memory at once is bounded.
 
-use std::net::IpAddr;
+mod accept;
+mod access;
+mod answer;
+mod body;
+mod error;
+mod inspect;
+mod limits;
+mod links;
+mod newsletter;
+mod query;
+mod readiness;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use bytes::Bytes;
+use arc_swap::ArcSwap;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::Full;
-use subtle::ConstantTimeEq as _;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::listener::{self, Refusal};
+use crate::authoring::Author;
+use crate::listener;
 use crate::metrics::Metrics;
+use crate::rewrite::Report;
 
-type Answer = Response<Full<Bytes>>;
+pub use answer::{Answer, AnswerBody};
+pub use readiness::{Readiness, ReadinessFlag};
 
-/// Whether clicks should be sent here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// Not yet.
-    Starting,
-    /// Yes.
-    Ready,
-    /// No longer.
-    Draining,
-}
+use access::Access;
+use body::Upload;
+use error::Error;
 
-/// A [`Readiness`] that is written by the app and read by whoever asks.
-#[derive(Debug)]
-pub struct ReadinessFlag(AtomicU8);
-
-impl ReadinessFlag {
-    /// Says how it stands now.
-    pub fn store(&self, readiness: Readiness) {
-        self.0.store(readiness as u8, Ordering::Relaxed);
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Readiness::Ready as u8
-    }
-}
+/// Keeps what the links of a rewritten newsletter are called. Blocks on the disk; a failure is its own to tell.
+pub type KeepLinks = Box<dyn Fn(&Report) + Send + Sync>;
 
 /// What the admin listener answers from.
-#[derive(Debug)]
 pub struct Admin {
-    token: Zeroizing<String>,
+    access: Access,
     metrics: Metrics,
-    hosts: Vec<String>,
+    /// Swapped whole by whoever reloads keys; a request keeps the one it began with.
+    author: Arc<ArcSwap<Author>>,
+    keep_links: Arc<KeepLinks>,
     /// Written by the app at start and stop.
     pub readiness: ReadinessFlag,
+    /// What may be in memory, in [`limits::MEMORY_UNIT`]s.
+    memory: Arc<Semaphore>,
+    /// Threads that may compute.
+    turns: Arc<Semaphore>,
+}
+
+/// What a path asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Health,
+    Ready,
+    Metrics,
+    Rewrite,
+    Links,
+    Inspect,
+    Unknown,
+}
+
+impl Route {
+    fn of(path: &str) -> Self {
+        match path {
+            "/healthz" => Self::Health,
+            "/readyz" => Self::Ready,
+            "/metrics" => Self::Metrics,
+            "/v1/rewrite" => Self::Rewrite,
+            "/v1/links" => Self::Links,
+            "/v1/links/inspect" => Self::Inspect,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What `Allow` says, when it is not `method`.
+    fn check(self, method: &Method) -> Result<(), Error> {
+        match self {
+            Self::Health | Self::Ready | Self::Metrics if !matches!(*method, Method::GET | Method::HEAD) => {
+                Err(Error::Method("GET, HEAD"))
+            }
+            Self::Rewrite | Self::Links | Self::Inspect if *method != Method::POST => Err(Error::Method("POST")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Admin {
     /// `hosts` are the names, beside addresses and `localhost`, by which the listener may be called.
-    pub fn new(token: Zeroizing<String>, metrics: Metrics, hosts: Vec<String>) -> Self {
-        Self { token, metrics, hosts, readiness: ReadinessFlag(AtomicU8::new(Readiness::Starting as u8)) }
+    pub fn new(
+        token: Zeroizing<String>,
+        metrics: Metrics,
+        hosts: Vec<String>,
+        author: Arc<ArcSwap<Author>>,
+        keep_links: KeepLinks,
+    ) -> Self {
+        Self {
+            access: Access { token, hosts },
+            metrics,
+            author,
+            keep_links: Arc::new(keep_links),
+            readiness: ReadinessFlag::starting(),
+            memory: Arc::new(Semaphore::new(limits::MEMORY / limits::MEMORY_UNIT)),
+            turns: Arc::new(Semaphore::new(limits::turns())),
+        }
     }
 
     /// Answers one request.
-    pub async fn answer(self: Arc<Self>, request: Parts) -> Answer {
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let (request, body) = request.into_parts();
         let host = match listener::admit(&request) {
             Ok(host) => host,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return answer::refused(refusal),
         };
-        if !self.is_own_host(host) {
-            return text(
-                StatusCode::MISDIRECTED_REQUEST,
-                "no such host here: use an address, localhost or a name in admin.hosts\n",
-            );
+        let mut body = Some(Upload::new(body));
+        let answer = match self.access.is_own_host(host) {
+            true => self.route(&request, &mut body).await,
+            false => Err(Error::Misdirected),
+        };
+        // A client that asked before it sends is told; what it did not send needs no throwing away.
+        let waits = request.headers.contains_key(http::header::EXPECT);
+        if let Some(rest) = body.filter(|_| !waits) {
+            rest.discard();
         }
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
-        }
-        match request.uri.path() {
-            "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if self.readiness.is_ready() => text(StatusCode::OK, "ready\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            _ if !self.is_authorised(&request) => unauthorised(),
-            "/metrics" => openmetrics(self.metrics.render()),
-            _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+        match answer {
+            Ok(answer) => answer,
+            Err(error) if request.uri.path().starts_with("/v1/") => answer::failed(&error),
+            Err(error) => answer::failed_in_text(&error),
         }
     }
 
-    fn is_own_host(&self, host: &str) -> bool {
-        let name = host.parse::<http::uri::Authority>().map(|authority| authority.host().to_ascii_lowercase());
-        name.is_ok_and(|name| {
-            let literal = name.trim_start_matches('[').trim_end_matches(']');
-            name == "localhost"
-                || literal.parse::<IpAddr>().is_ok()
-                || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(&name))
-        })
+    /// `body` is left where nobody took it.
+    async fn route(&self, request: &Parts, body: &mut Option<Upload>) -> Result<Answer, Error> {
+        let route = Route::of(request.uri.path());
+        if !matches!(route, Route::Health | Route::Ready) && !self.access.is_authorised(request) {
+            return Err(Error::Unauthorised);
+        }
+        route.check(&request.method)?;
+        match route {
+            Route::Health => Ok(answer::text(StatusCode::OK, "ok\n")),
+            Route::Ready if self.readiness.is_ready() => Ok(answer::text(StatusCode::OK, "ready\n")),
+            Route::Ready => Ok(answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
+            Route::Metrics => Ok(answer::openmetrics(self.metrics.render())),
+            Route::Rewrite => self.rewrite(request, body).await,
+            Route::Links => self.links(request, body).await,
+            Route::Inspect => self.inspect(request, body).await,
+            Route::Unknown => Err(Error::NotFound),
+        }
     }
 
-    fn is_authorised(&self, request: &Parts) -> bool {
-        let value = request.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let token = value
-            .split_at_checked(7)
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
-            .map(|(_, token)| token);
-        token.is_some_and(|token| bool::from(token.ct_eq(self.token.as_bytes())))
+    /// The right to have so many bytes in memory; all of it is enough for everything.
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
+        let units = bytes.min(limits::MEMORY).div_ceil(limits::MEMORY_UNIT).max(1);
+        let units = u32::try_from(units).map_err(|_| Error::Internal)?;
+        let room = timeout(limits::WAIT, self.memory.clone().acquire_many_owned(units)).await;
+        room.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)
+    }
+
+    /// Computes on a thread that no click waits for.
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        compute(self.turns.clone(), work).await
     }
 }
 
-/// The end of a connection whose request cannot be trusted to be what it seems.
-fn refused(refusal: Refusal) -> Answer {
-    let mut answer = text(StatusCode::BAD_REQUEST, format!("bad request: {}\n", refusal.kind()));
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
-}
-
-fn unauthorised() -> Answer {
-    let mut answer = text(StatusCode::UNAUTHORIZED, "expected Authorization: Bearer with the admin token\n");
-    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    answer
-}
-
-fn openmetrics(body: String) -> Answer {
-    let mut answer = text(StatusCode::OK, body);
-    let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
-    answer
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+/// Computes when it is its turn. A turn ends with the work, even when nobody waits for it any more.
+async fn compute<T: Send + 'static>(
+    turns: Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let turn = turns.acquire_owned().await.map_err(|_| Error::Internal)?;
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a request of the admin listener broke");
+        Error::Internal
+    })
 }

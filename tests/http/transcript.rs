@@ -7,7 +7,7 @@
 //!
 //! == A click lands
 //! > GET {plain}?reaid={jane} HTTP/1.1                   lines end in CRLF; the last is followed by an empty one
-//! > Host: click.example
+//! > Host: click.example                                 `>` alone, and what follows is the body; {length} is its length
 //! < HTTP/1.1 302 Found                                  everything but the date, in order
 //! < location: https://shop.example/?reaid={jane}
 //! = closed                                              when the answer says so, and the server did
@@ -26,7 +26,8 @@ use reaid::links::{Account, Campaign, Destination, LinkKeys, Recipient};
 
 use crate::support::house::{self, vectors_key};
 use crate::support::{
-    Answer, CAMPAIGN_TOKEN, Connection, JANE, JANE_ELSEWHERE, JANE_KEY_2, PERSONAL_TOKEN, PIXEL_TOKEN, Server, Settings,
+    Answer, CAMPAIGN_TOKEN, Connection, JANE, JANE_ADDRESS, JANE_ELSEWHERE, JANE_KEY_2, PERSONAL_TOKEN, PIXEL_TOKEN,
+    Server, Settings,
 };
 
 /// The pixel, byte for byte.
@@ -91,6 +92,8 @@ fn placeholders(head: &str) -> Vec<(String, String)> {
         ("jane_elsewhere", JANE_ELSEWHERE.to_owned()),
         ("jane_key_2", JANE_KEY_2.to_owned()),
         ("admin_token", house::ADMIN_TOKEN.to_owned()),
+        ("jane_address", JANE_ADDRESS.to_owned()),
+        ("jane_digest", "7f73355bf032dcbb8e5a3f51f1e4a8ba92ef1344de2d95382634cf91da6d6181".to_owned()),
         ("firefox", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned()),
     ]
     .map(|(name, text)| (format!("{{{name}}}"), text))
@@ -115,9 +118,12 @@ fn link(url: &str, key: u8) -> String {
 async fn play_one(server: &Server, exchange: &str, names: &[(String, String)], to_admin: bool) -> String {
     let kept: Vec<&str> =
         exchange.lines().filter(|line| ["==", "#", ">"].iter().any(|it| line.starts_with(it))).collect();
-    let request: String =
-        kept.iter().filter_map(|line| line.strip_prefix("> ")).map(|line| format!("{line}\r\n")).collect();
-    let request = fill_in(&request, names) + "\r\n";
+    let sent: Vec<&str> = kept.iter().filter_map(|line| line.strip_prefix('>')).collect();
+    let (head, body) = sent.split_at(sent.iter().position(|line| line.is_empty()).unwrap_or(sent.len()));
+    let head: String = head.iter().map(|line| format!("{}\r\n", line.trim_start())).collect();
+    let body: String = body.iter().skip(1).map(|line| format!("{}\n", &line[1..])).collect();
+    let body = fill_in(&body, names);
+    let request = fill_in(&head, names).replace("{length}", &body.len().to_string()) + "\r\n" + &body;
     let before = counters(server).await;
     let mut connection = Connection::open(if to_admin { server.admin } else { server.edge }).await.unwrap();
     let answer = connection.exchange(request.as_bytes()).await;

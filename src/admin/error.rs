@@ -1,0 +1,133 @@
+//! Why a request of the admin listener is not done, and the status that says so.
+
+use http::StatusCode;
+
+use crate::authoring::{AuthorError, PastedError};
+use crate::rewrite::RewriteError;
+
+/// Why a request is not done. The texts repeat nothing of it that may be an address.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// No such path.
+    #[error("no such page")]
+    NotFound,
+    /// A `Host` that is none of ours.
+    #[error("no such host here: use an address, localhost or a name in admin.hosts")]
+    Misdirected,
+    /// A path that has other methods.
+    #[error("expected {0}")]
+    Method(&'static str),
+    /// No token, or another one.
+    #[error("expected Authorization: Bearer with the admin token")]
+    Unauthorised,
+    /// A parameter that the path does not have, or has once.
+    #[error("expected the parameters {0}, each at most once")]
+    Parameters(&'static str),
+    /// A parameter that is something else.
+    #[error("{name}: expected {expected}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A body that is not announced.
+    #[error("expected a body, with Content-Length or chunked")]
+    LengthRequired,
+    /// A body of another kind.
+    #[error("expected Content-Type {0}, without Content-Encoding")]
+    MediaType(&'static str),
+    /// An answer that nobody can give.
+    #[error("expected Accept to allow application/json or the type of the document")]
+    NotAcceptable,
+    /// A body beyond its limit.
+    #[error("expected a body of at most {limit} bytes, found {found} or more")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+        /// What came or was announced, in bytes.
+        found: usize,
+    },
+    /// A body that came too slowly.
+    #[error("the body came too slowly: expected some of it every 10 s, and all of it within 60 s")]
+    TooSlow,
+    /// A body that broke off.
+    #[error("the body ended before it was complete")]
+    Broken,
+    /// A body that is not what its type says.
+    #[error("expected {0}")]
+    Body(&'static str),
+    /// More at once than there is memory for.
+    #[error("too many requests with bodies at once: try again")]
+    Busy,
+    /// What was asked is wrong.
+    #[error(transparent)]
+    Author(#[from] AuthorError),
+    /// A mistake of ours.
+    #[error("this should not happen: the log says more")]
+    Internal,
+}
+
+impl Error {
+    /// A stable word for programs.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Misdirected => "misdirected",
+            Self::Method(_) => "method",
+            Self::Unauthorised => "unauthorised",
+            Self::Parameters(_) => "parameters",
+            Self::Parameter { name, .. } => name,
+            Self::LengthRequired => "length_required",
+            Self::MediaType(_) => "media_type",
+            Self::NotAcceptable => "not_acceptable",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::Broken => "broken",
+            Self::Body(_) => "body",
+            Self::Busy => "busy",
+            Self::Author(error) => error.kind(),
+            Self::Internal => "internal",
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Parameters(_) | Self::Parameter { .. } | Self::Broken | Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Author(error) => status_of(error),
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// 400 for what no configuration would take, 422 for what this one does not.
+fn status_of(error: &AuthorError) -> StatusCode {
+    match error {
+        AuthorError::Campaign(_)
+        | AuthorError::Account(_)
+        | AuthorError::To(_)
+        | AuthorError::Digest(_)
+        | AuthorError::TwoRecipients
+        | AuthorError::Missing(_) => StatusCode::BAD_REQUEST,
+        AuthorError::Pasted(PastedError::TooLong(_)) | AuthorError::Newsletter(RewriteError::TooLarge { .. }) => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        AuthorError::UnknownAccount(_)
+        | AuthorError::ForeignAccount { .. }
+        | AuthorError::SeveralAccounts(_)
+        | AuthorError::NoSite
+        | AuthorError::Url(_)
+        | AuthorError::Pasted(_)
+        | AuthorError::Newsletter(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
