@@ -8,6 +8,8 @@ mod clicks;
 
 #[path = "durability/actito.rs"]
 mod actito;
+#[path = "durability/campaign.rs"]
+mod campaign;
 #[path = "durability/crash.rs"]
 mod crash;
 #[path = "durability/disk.rs"]

@@ -56,13 +56,14 @@ fn bytes_in_use(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
 fn insert(transaction: &Transaction<'_>, event: &Event, state: State) -> rusqlite::Result<()> {
     let at = event.at.millis() as i64;
     let done = (state != State::Waiting).then_some(at);
-    let sql = "INSERT INTO event (id, at, kind, agent, account, campaign, number, reaid, page, state, due, since, done)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?2, ?2, ?11)";
+    let sql = "INSERT INTO event (id, at, kind, agent, verdict, account, campaign, number, reaid, page, state, due, since, done)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?2, ?2, ?12)";
     let values = params![
         event.id.0,
         at,
         event.kind,
         event.agent,
+        event.verdict,
         event.account,
         event.campaign,
         event.number,

@@ -52,10 +52,10 @@ pub fn dead(connection: &Connection, which: &Which, limit: usize) -> rusqlite::R
     let letter = |row: &Row<'_>| {
         Ok(DeadLetter {
             event: event(row)?,
-            reason: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
-            answer: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
-            attempts: row.get(11)?,
-            died: timestamp(row.get(12)?),
+            reason: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
+            answer: row.get::<_, Option<String>>(11)?.unwrap_or_default(),
+            attempts: row.get(12)?,
+            died: timestamp(row.get(13)?),
         })
     };
     connection.prepare_cached(&sql)?.query_map(params![account, id, limit as i64], letter)?.collect()

@@ -40,7 +40,7 @@ impl fmt::Debug for EventId {
 }
 
 /// What the person did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Followed a link.
     Click,
@@ -49,7 +49,7 @@ pub enum Kind {
 }
 
 /// Who asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Agent {
     /// A person's browser, as far as one can tell.
     Human,
@@ -61,6 +61,22 @@ pub enum Agent {
     Proxy,
     /// It does not say.
     Unknown,
+}
+
+/// What became of an event's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// A REAID of the site's integration.
+    Valid,
+    /// No parameter `reaid`.
+    Missing,
+    /// The e-mail platform did not replace the merge field.
+    MergeField,
+    /// Something that is no REAID of this integration.
+    CheckFailed,
+    /// Switched off: by the integration, by Global Privacy Control, for want of consent, or because
+    /// the page is on a host that left every site.
+    Disabled,
 }
 
 /// Where an event is in its life.
@@ -87,6 +103,8 @@ pub struct Event {
     pub kind: Kind,
     /// Who asked.
     pub agent: Agent,
+    /// What became of its identity; `None` when it was recorded by a version that did not keep it.
+    pub verdict: Option<Verdict>,
     /// The Raptor customer id.
     pub account: String,
     /// The campaign of the link or pixel.
@@ -109,6 +127,7 @@ impl fmt::Debug for Event {
             .field("at", &self.at)
             .field("kind", &self.kind)
             .field("agent", &self.agent)
+            .field("verdict", &self.verdict)
             .field("account", &self.account)
             .field("campaign", &self.campaign)
             .field("number", &self.number)
@@ -147,6 +166,22 @@ impl Agent {
     }
 }
 
+impl Verdict {
+    /// All of them. The position of one is its number on disk: add at the end only.
+    pub const ALL: [Self; 5] = [Self::Valid, Self::Missing, Self::MergeField, Self::CheckFailed, Self::Disabled];
+
+    /// The label for metrics, logs and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Missing => "missing",
+            Self::MergeField => "merge_field",
+            Self::CheckFailed => "check_failed",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl State {
     /// All states. The position of one is its number on disk (the partial indexes name `0`).
     pub const ALL: [Self; 4] = [Self::Waiting, Self::Delivered, Self::Dead, Self::Kept];
@@ -181,7 +216,7 @@ macro_rules! stored_as_position {
     )+};
 }
 
-stored_as_position!(Kind, Agent, State);
+stored_as_position!(Kind, Agent, Verdict, State);
 
 #[cfg(test)]
 mod tests {
@@ -201,6 +236,9 @@ mod tests {
         for (index, agent) in Agent::ALL.into_iter().enumerate() {
             assert_eq!(agent as usize, index);
         }
+        for (index, verdict) in Verdict::ALL.into_iter().enumerate() {
+            assert_eq!(verdict as usize, index);
+        }
         for (index, state) in State::ALL.into_iter().enumerate() {
             assert_eq!(state as usize, index);
         }
@@ -213,6 +251,7 @@ mod tests {
             at: Timestamp::from_secs(1),
             kind: Kind::Click,
             agent: Agent::Human,
+            verdict: None,
             account: "1234".into(),
             campaign: "demo".into(),
             number: 1,

@@ -235,6 +235,7 @@ mod tests {
             at: Timestamp::from_secs(1),
             kind: Kind::Open,
             agent: Agent::Human,
+            verdict: None,
             account: "1234".into(),
             campaign: "demo".into(),
             number: 0,

@@ -4,7 +4,7 @@
 //! [`Outcome::Committed`]. One thread writes (`writer`), and everything that waits for it shares one
 //! commit. Checkpoints run on a thread of their own (`checkpoint`). A database of a newer version
 //! is refused and left byte for byte as it was (`schema`). SQL is spoken in this folder only; who
-//! calls passes jobs that use the functions of [`meta`] and [`outbox`].
+//! calls passes jobs that use the functions of [`meta`], [`outbox`], [`profiles`] and [`campaigns`].
 
 mod append;
 mod checkpoint;
@@ -19,6 +19,7 @@ mod retention;
 mod schema;
 mod writer;
 
+pub mod campaigns;
 pub mod meta;
 pub mod outbox;
 pub mod profiles;
@@ -33,7 +34,7 @@ use tokio::sync::{Notify, oneshot};
 
 pub use counters::{Counters, Loss};
 pub use error::StoreError;
-pub use event::{Agent, Event, EventId, Kind, State};
+pub use event::{Agent, Event, EventId, Kind, State, Verdict};
 pub use inbox::{Outcome, Ticket};
 pub use retention::{Kept, sweep};
 

@@ -163,7 +163,7 @@ pub fn held(connection: &Connection) -> rusqlite::Result<Vec<(String, Timestamp)
 const HELD: &str = "held.";
 
 /// Columns of an event, in the order [`event`] reads them.
-pub(super) const EVENT: &str = "id, at, kind, agent, account, campaign, number, reaid, page";
+pub(super) const EVENT: &str = "id, at, kind, agent, verdict, account, campaign, number, reaid, page";
 
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
@@ -171,11 +171,12 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         at: timestamp(row.get(1)?),
         kind: row.get(2)?,
         agent: row.get(3)?,
-        account: row.get(4)?,
-        campaign: row.get(5)?,
-        number: row.get(6)?,
-        reaid: row.get(7)?,
-        page: row.get(8)?,
+        verdict: row.get(4)?,
+        account: row.get(5)?,
+        campaign: row.get(6)?,
+        number: row.get(7)?,
+        reaid: row.get(8)?,
+        page: row.get(9)?,
         withheld: false,
     })
 }
@@ -187,7 +188,7 @@ pub(super) fn timestamp(millis: i64) -> Timestamp {
 fn waiting(connection: &Connection, seq: i64) -> rusqlite::Result<Waiting> {
     let sql = format!("SELECT {EVENT}, attempts, since FROM event WHERE seq = ?1");
     connection.prepare_cached(&sql)?.query_row([seq], |row| {
-        Ok(Waiting { seq, attempts: row.get(9)?, since: timestamp(row.get(10)?), event: event(row)? })
+        Ok(Waiting { seq, attempts: row.get(10)?, since: timestamp(row.get(11)?), event: event(row)? })
     })
 }
 

@@ -31,7 +31,8 @@ pub async fn sweep(store: &Store, kept: Kept, now: Timestamp) -> Result<usize, S
         loop {
             let slice = store.write(move |transaction| remove(transaction, state, now.before(keep))).await?;
             removed += slice;
-            if slice < SLICE {
+            // A slice may be short because of what is not counted yet.
+            if slice == 0 {
                 break;
             }
         }
@@ -40,7 +41,9 @@ pub async fn sweep(store: &Store, kept: Kept, now: Timestamp) -> Result<usize, S
 }
 
 fn remove(transaction: &Transaction<'_>, state: State, before: Timestamp) -> rusqlite::Result<usize> {
-    let sql = "DELETE FROM event WHERE seq IN (
+    // What is not counted yet stays. The slice is taken first, so that a sweep that runs ahead of the
+    // counting looks at no more rows than one that removes them.
+    let sql = "DELETE FROM event WHERE seq <= (SELECT seq FROM folded) AND seq IN (
             SELECT seq FROM event WHERE state = ?1 AND state <> 0 AND done < ?2 ORDER BY done LIMIT ?3)
         RETURNING account";
     let mut removed: HashMap<String, i64> = HashMap::new();

@@ -16,7 +16,7 @@ use super::{BUSY_TIMEOUT, StoreError, file};
 const APPLICATION_ID: u32 = 0x5245_4149;
 
 /// Migration `n` moves a database from version `n` to `n + 1`. Never edited once released.
-const MIGRATIONS: &[&[&str]] = &[&[V1, super::profiles::SCHEMA]];
+const MIGRATIONS: &[&[&str]] = &[&[V1, super::profiles::SCHEMA], &[super::campaigns::SCHEMA]];
 
 /// `tally` counts the events of each account and state, so that nothing ever has to count rows: every
 /// function that moves an event moves its tally in the same transaction.

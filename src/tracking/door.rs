@@ -45,6 +45,7 @@ mod tests {
             at: Timestamp::from_secs(1),
             kind,
             agent,
+            verdict: None,
             account: "1234".into(),
             campaign: "demo".into(),
             number: 1,

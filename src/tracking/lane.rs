@@ -107,6 +107,7 @@ mod tests {
             at: since,
             kind: Kind::Open,
             agent: Agent::Human,
+            verdict: None,
             account: "1234".into(),
             campaign: "demo".into(),
             number: 0,

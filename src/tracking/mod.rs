@@ -12,7 +12,7 @@ mod driver;
 mod lane;
 mod recorder;
 
-pub use crate::store::{Agent, Event, EventId, Kind};
+pub use crate::store::{Agent, Event, EventId, Kind, Verdict};
 pub use counters::{Counters, LaneStatus};
 pub use delivery::{Delivery, Settings, VisitorOf};
 pub use door::Delivers;
