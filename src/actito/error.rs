@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::message::Message;
+
 /// The calls we make, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -17,8 +19,22 @@ pub enum Call {
     List,
     /// One profile.
     Get,
+    /// The profile of an address.
+    Find,
     /// Writing one profile.
     Put,
+    /// Sending a mass import.
+    Import,
+    /// How an import stands.
+    ImportState,
+    /// Which rows an import rejected.
+    ImportErrors,
+    /// Which webhooks there are.
+    Webhooks,
+    /// Creating, changing or deleting a webhook.
+    Webhook,
+    /// What a webhook delivers to us.
+    Delivery,
 }
 
 impl Call {
@@ -29,7 +45,14 @@ impl Call {
             Self::Structure => "reading the structure of the profile table",
             Self::List => "listing the profiles",
             Self::Get => "reading a profile",
+            Self::Find => "looking for the profile of an address",
             Self::Put => "writing a profile",
+            Self::Import => "sending a mass import",
+            Self::ImportState => "asking how a mass import stands",
+            Self::ImportErrors => "reading the rejected rows of a mass import",
+            Self::Webhooks => "listing the webhooks",
+            Self::Webhook => "changing a webhook",
+            Self::Delivery => "calling our webhook",
         }
     }
 
@@ -38,7 +61,10 @@ impl Call {
         match self {
             Self::Token => "api_endpoint",
             Self::Structure | Self::List => "api_endpoint, entity, profile_table_id and url_style",
-            Self::Get | Self::Put => "api_endpoint, entity, profile_table and url_style",
+            Self::Get | Self::Find | Self::Put => "api_endpoint, entity, profile_table, url_style and profiles_api",
+            Self::Import => "api_endpoint, entity, profile_table, url_style and import_api",
+            Self::ImportState | Self::ImportErrors => "that the import is not long over, and import_api",
+            Self::Webhooks | Self::Webhook | Self::Delivery => "api_endpoint, entity and url_style",
         }
     }
 }
@@ -80,12 +106,14 @@ pub enum Error {
         status: u16,
     },
     /// Any other status that is not success.
-    #[error("Actito refuses {} (status {status}): check the actito settings of the integration", .call.purpose())]
+    #[error("Actito refuses {} (status {status}, {message}): check the actito settings of the integration", .call.purpose())]
     Refused {
         /// What was asked.
         call: Call,
         /// The status that came.
         status: u16,
+        /// What Actito says about it.
+        message: Message,
     },
     /// No whole answer in time.
     #[error("Actito did not answer in time when {}: nothing to do here, it is tried again", .call.purpose())]
@@ -93,9 +121,15 @@ pub enum Error {
         /// What was asked.
         call: Call,
     },
-    /// No connection, or one that broke.
-    #[error("no working connection to Actito when {}: check actito.api_endpoint, name resolution and the firewall", .call.purpose())]
+    /// No connection: nothing was sent.
+    #[error("no connection to Actito when {}: check actito.api_endpoint, name resolution and the firewall", .call.purpose())]
     Connection {
+        /// What was asked.
+        call: Call,
+    },
+    /// The connection broke while something was sent or answered.
+    #[error("the connection to Actito broke when {}: check the firewall and proxies between if it happens often", .call.purpose())]
+    Broken {
         /// What was asked.
         call: Call,
     },
@@ -119,6 +153,14 @@ pub enum Error {
         attribute: String,
         /// What is wrong with it.
         problem: AttributeProblem,
+    },
+    /// The file of an import could not be written or read back.
+    #[error(
+        "the file of a mass import cannot be kept on disk ({problem}): check the folder of the store, its rights and its space"
+    )]
+    File {
+        /// What the system says.
+        problem: std::io::ErrorKind,
     },
     /// The settings ask for something that this client cannot do.
     #[error("{0}")]
@@ -162,6 +204,8 @@ impl Error {
             Self::Refused { .. } => "refused",
             Self::Timeout { .. } => "timeout",
             Self::Connection { .. } => "connection",
+            Self::Broken { .. } => "broken",
+            Self::File { .. } => "file",
             Self::PrivateAddress => "private_address",
             Self::Unreadable { .. } => "unreadable",
             Self::Attribute { problem: AttributeProblem::Missing, .. } => "attribute_missing",
@@ -174,7 +218,28 @@ impl Error {
 
     /// Whether the same call may well succeed in a moment.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Server { .. } | Self::Timeout { .. } | Self::Connection { .. })
+        matches!(
+            self,
+            Self::Throttled { .. }
+                | Self::Server { .. }
+                | Self::Timeout { .. }
+                | Self::Connection { .. }
+                | Self::Broken { .. }
+        )
+    }
+
+    /// Whether Actito may have taken what was sent although we do not know it. `false` is certain: no
+    /// connection, or an answer that says no.
+    pub const fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Server { .. } | Self::Timeout { .. } | Self::Broken { .. } | Self::Unreadable { .. })
+    }
+
+    /// How long Actito asks to wait, when it said so.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 
     /// Whether every other call would fail the same way, so that going on makes no sense.
@@ -185,12 +250,13 @@ impl Error {
                 | Self::Forbidden { .. }
                 | Self::PrivateAddress
                 | Self::Attribute { .. }
+                | Self::File { .. }
                 | Self::Unsupported(_)
         )
     }
 
     /// The error that a status which is not success stands for.
-    pub(super) const fn from_status(call: Call, status: u16, retry_after: Option<Duration>) -> Self {
+    pub(super) fn from_status(call: Call, status: u16, retry_after: Option<Duration>, message: Message) -> Self {
         match status {
             401 => Self::BadKey,
             403 => Self::Forbidden { call },
@@ -198,16 +264,22 @@ impl Error {
             429 => Self::Throttled { call, retry_after },
             408 => Self::Timeout { call },
             500.. => Self::Server { call, status },
-            _ => Self::Refused { call, status },
+            _ => Self::Refused { call, status, message },
         }
+    }
+
+    pub(super) fn file(error: &std::io::Error) -> Self {
+        Self::File { problem: error.kind() }
     }
 
     /// What the transport reports, without the URL that it carries.
     pub(super) fn from_transport(call: Call, error: &reqwest::Error) -> Self {
         match crate::outbound::reason(error) {
-            "timeout" => Self::Timeout { call },
             "private_address" => Self::PrivateAddress,
-            _ => Self::Connection { call },
+            // Before the rest: connecting may time out, too, and then nothing was sent.
+            _ if error.is_connect() => Self::Connection { call },
+            "timeout" => Self::Timeout { call },
+            _ => Self::Broken { call },
         }
     }
 }
@@ -218,17 +290,17 @@ mod tests {
 
     #[test]
     fn a_status_says_whether_to_try_again() {
-        let transient = |status| Error::from_status(Call::Put, status, None).is_transient();
+        let transient = |status| Error::from_status(Call::Put, status, None, Message::default()).is_transient();
         assert!([408, 429, 500, 502, 503, 504].into_iter().all(transient));
         assert!(![301, 400, 401, 403, 404, 409, 410].into_iter().any(transient));
     }
 
     #[test]
     fn a_message_says_what_to_do() {
-        let says = |status| Error::from_status(Call::Put, status, None).to_string();
+        let says = |status| Error::from_status(Call::Put, status, None, Message::default()).to_string();
         assert!(says(401).contains("check actito.api_key"));
         assert!(says(403).contains("writing a profile (403): give the API key the right"));
-        assert!(says(404).contains("check api_endpoint, entity, profile_table and url_style"));
+        assert!(says(404).contains("check api_endpoint, entity, profile_table, url_style and profiles_api"));
         let short = AttributeProblem::TooShort { length: 20, needed: 24 };
         let error = Error::Attribute { attribute: "reaid".into(), problem: short };
         assert_eq!(

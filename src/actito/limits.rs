@@ -1,31 +1,29 @@
 //! The budget of a licence: how many calls a minute, and how many at once.
 //!
 //! Promise: in no window of 60 seconds do more than `calls_per_minute` calls start, and never are
-//! more than `concurrency` under way. Every call counts: reads, writes and tokens.
+//! more than `concurrency` under way. Every call counts: reads, writes, imports, polls and tokens.
+//! Listing takes at most half of the calls, so that writes and webhooks always find room.
 
-use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock, MonotonicClock};
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::clock::MonotonicClock;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// One part in this many of a minute's calls may come at once; the rest is spread over the minute.
-/// A tenth lets a short sync (structure, two pages, a few writes) run without waiting and leaves
-/// other programs on the licence room.
-const BURST_SHARE: u32 = 10;
+use super::pace::Pace;
+
+/// One part in this many of the calls may list profiles.
+const LIST_SHARE: u32 = 2;
 
 /// A longer wait than this is not worth holding a run for: what Actito asks beyond it is cut.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(120);
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
 
-/// The budget, shared by everything that calls Actito with one key.
+/// The budget, shared by everything that calls Actito with one licence.
 #[derive(Debug)]
 pub struct Limits {
-    pace: RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>,
+    calls: Pace<MonotonicClock>,
+    lists: Pace<MonotonicClock>,
     slots: Semaphore,
     /// Nothing starts before this; written when Actito asks to wait, under its lock.
     held_until: Mutex<Option<Instant>>,
@@ -35,10 +33,28 @@ impl Limits {
     /// A budget of `calls_per_minute` with `concurrency` at once; zero counts as one.
     pub fn new(calls_per_minute: u32, concurrency: usize) -> Self {
         Self {
-            pace: RateLimiter::direct_with_clock(quota(calls_per_minute), MonotonicClock),
+            calls: Pace::new(calls_per_minute, MonotonicClock),
+            lists: Pace::new(calls_per_minute / LIST_SHARE, MonotonicClock),
             slots: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             held_until: Mutex::new(None),
         }
+    }
+
+    /// Calls that may start in a minute.
+    pub const fn calls_per_minute(&self) -> u32 {
+        self.calls.calls_per_minute()
+    }
+
+    /// Calls that started in the last minute: what [`Self::resume`] of the next process wants to know.
+    pub fn spent(&self) -> u32 {
+        self.calls.spent()
+    }
+
+    /// Takes over from a process that spent this much in its last minute. Without its word (a crash),
+    /// give [`Self::calls_per_minute`]: the burst is then used up, and calls start evenly from now.
+    pub fn resume(&self, spent_in_last_minute: u32) {
+        self.calls.resume(spent_in_last_minute);
+        self.lists.resume(spent_in_last_minute);
     }
 
     /// Waits for a place; the call must start right after and keep the permit until it is answered.
@@ -46,10 +62,15 @@ impl Limits {
         // The slot comes first: calls that passed the pace and then queued would start in a burst.
         let permit = self.slots.acquire().await.ok();
         self.sit_out_hold().await;
-        while let Err(not_until) = self.pace.check() {
-            tokio::time::sleep(not_until.wait_time_from(MonotonicClock.now())).await;
-        }
+        wait_for(&self.calls).await;
         permit
+    }
+
+    /// Waits for a place among the calls that list profiles, and then as [`Self::enter`] does.
+    pub async fn enter_list(&self) -> Option<SemaphorePermit<'_>> {
+        // Without a slot, which others could use meanwhile.
+        wait_for(&self.lists).await;
+        self.enter().await
     }
 
     /// Lets nothing start for `wait`, because Actito asked for it.
@@ -67,59 +88,19 @@ impl Limits {
     }
 }
 
-/// A small burst `b`, and the rest of the minute's calls spread evenly: `b + (n − b)` in any 60 s.
-fn quota(calls_per_minute: u32) -> Quota {
-    let calls = calls_per_minute.max(1);
-    let burst = NonZeroU32::new(calls / BURST_SHARE).unwrap_or(NonZeroU32::MIN);
-    let spread = (calls - burst.get()).max(1);
-    // Rounded up to whole nanoseconds, so that rounding never lets one more call into the minute.
-    let nanos = 60_000_000_000_u64.div_ceil(u64::from(spread)) + 1;
-    let every = Duration::from_nanos(nanos);
-    Quota::with_period(every).unwrap_or_else(|| Quota::per_minute(NonZeroU32::MIN)).allow_burst(burst)
+async fn wait_for(pace: &Pace<MonotonicClock>) {
+    while let Err(wait) = pace.start() {
+        tokio::time::sleep(wait).await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use governor::clock::FakeRelativeClock;
-    use proptest::prelude::*;
+    use futures_util::FutureExt;
 
     use super::*;
-
-    /// Milliseconds at which calls start when a caller asks every millisecond for two minutes and more.
-    fn starts(calls_per_minute: u32) -> Vec<u64> {
-        let clock = FakeRelativeClock::default();
-        let limiter = RateLimiter::direct_with_clock(quota(calls_per_minute), clock.clone());
-        let mut starts = Vec::new();
-        for millis in 0..150_000 {
-            while limiter.check().is_ok() {
-                starts.push(millis);
-            }
-            clock.advance(Duration::from_millis(1));
-        }
-        starts
-    }
-
-    fn busiest_minute(starts: &[u64]) -> usize {
-        let in_minute_from =
-            |first: usize| starts[first..].iter().take_while(|at| **at < starts[first] + 60_000).count();
-        (0..starts.len()).map(in_minute_from).max().unwrap_or(0)
-    }
-
-    #[test]
-    fn the_default_budget_is_nearly_used_and_never_exceeded() {
-        let busiest = busiest_minute(&starts(90));
-        assert!((89..=90).contains(&busiest), "{busiest}");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(12))]
-        #[test]
-        fn no_minute_ever_exceeds_the_budget(calls_per_minute in 2_u32..3000) {
-            prop_assert!(busiest_minute(&starts(calls_per_minute)) <= calls_per_minute as usize);
-        }
-    }
 
     #[tokio::test]
     async fn never_more_than_the_allowed_number_are_inside() {
@@ -143,5 +124,21 @@ mod tests {
         limits.hold(Duration::from_millis(10));
         let _permit = limits.enter().await;
         assert!(before.elapsed() >= Duration::from_millis(40));
+    }
+
+    #[tokio::test]
+    async fn when_listing_must_wait_others_still_find_room() {
+        let limits = Limits::new(90, 1);
+        let listed = (0..90).take_while(|_| limits.enter_list().now_or_never().is_some()).count();
+        assert_eq!(listed, 4, "the burst of half of the calls");
+        assert!(limits.enter().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn listing_counts_among_all_calls() {
+        let limits = Limits::new(90, 4);
+        drop(limits.enter_list().await);
+        drop(limits.enter().await);
+        assert_eq!(limits.spent(), 2);
     }
 }

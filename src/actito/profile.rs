@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct ProfileId(u64);
 
 impl ProfileId {
+    /// No profile: Actito counts from 1.
+    pub(super) const NOBODY: Self = Self(0);
+
     /// Reads an id as Actito spells it: decimal digits, within what a database integer holds.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -5,24 +5,49 @@
 //! `{"attributes":[{"name":"reaid","value":"…"}]}` changes the attributes listed and no other, and
 //! answers `{"profileId":812}`.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
 use super::profile::{Profile, ProfileId};
-use super::wire_v5::url_under;
+use super::wire_url::url_under;
 use crate::config;
 
 /// Where one profile is read and written.
-pub(super) fn profile_url(actito: &config::Actito, id: ProfileId) -> Url {
+pub(super) fn profile_url(actito: &config::Actito, key: &Key<'_>) -> Url {
     let (entity, table) = (actito.entity.as_str(), actito.profile_table.as_str());
-    url_under(actito, "profiles", &["v4", "entity", entity, "table", table, "profile", &id.to_string()])
+    url_under(actito, "profiles", &["v4", "entity", entity, "table", table, "profile", &key.spelled(actito)])
 }
 
-/// A profile, in the list as well as alone. Subscriptions and segmentations are left out.
+/// What names one profile in a URL. Never printed: an address is one.
+pub(super) enum Key<'a> {
+    Id(ProfileId),
+    Address(&'a str),
+}
+
+impl Key<'_> {
+    /// The id, or `attribute=value` on a unique attribute.
+    pub(super) fn spelled(&self, actito: &config::Actito) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Address(address) => format!("{}={address}", actito.email_attribute),
+        }
+    }
+}
+
+/// A profile, in the list as well as alone: attributes by name. Subscriptions and segmentations are left out.
 #[derive(Deserialize)]
-pub(super) struct ProfileBody {
-    attributes: Vec<AttributeBody>,
+#[serde(from = "Shape")]
+pub(super) struct ProfileBody(HashMap<String, Value>);
+
+/// The shape of V4, and the one object that V5 may as well give (assumed).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    Listed { attributes: Vec<AttributeBody> },
+    Flat(HashMap<String, Value>),
 }
 
 #[derive(Deserialize)]
@@ -30,6 +55,15 @@ struct AttributeBody {
     name: String,
     #[serde(default)]
     value: Value,
+}
+
+impl From<Shape> for ProfileBody {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Flat(attributes) => Self(attributes),
+            Shape::Listed { attributes } => Self(attributes.into_iter().map(|it| (it.name, it.value)).collect()),
+        }
+    }
 }
 
 impl ProfileBody {
@@ -44,7 +78,7 @@ impl ProfileBody {
 
     /// Values are documented as strings or null; a number is read all the same.
     fn value_of(&self, name: &str) -> String {
-        match self.attributes.iter().find(|attribute| attribute.name == name).map(|attribute| &attribute.value) {
+        match self.0.get(name) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
@@ -52,10 +86,10 @@ impl ProfileBody {
     }
 }
 
-/// Body of a `PUT` that changes one attribute.
+/// Body of a write that changes one attribute, or none.
 #[derive(Serialize)]
 pub(super) struct Change<'a> {
-    attributes: [ChangedAttribute<'a>; 1],
+    attributes: Vec<ChangedAttribute<'a>>,
 }
 
 #[derive(Serialize)]
@@ -66,8 +100,13 @@ struct ChangedAttribute<'a> {
 
 impl<'a> Change<'a> {
     /// Sets one attribute. An empty value empties it (assumed: null is documented for reading only).
-    pub(super) const fn one(name: &'a str, value: &'a str) -> Self {
-        Self { attributes: [ChangedAttribute { name, value }] }
+    pub(super) fn one(name: &'a str, value: &'a str) -> Self {
+        Self { attributes: vec![ChangedAttribute { name, value }] }
+    }
+
+    /// Changes nothing.
+    pub(super) const fn none() -> Self {
+        Self { attributes: Vec::new() }
     }
 }
 
@@ -92,7 +131,7 @@ impl Written {
 mod tests {
     use serde_json::json;
 
-    use super::super::wire_v5::test_settings;
+    use super::super::wire_url::test_settings;
     use super::*;
     use crate::config::UrlStyle;
 
@@ -104,9 +143,16 @@ mod tests {
     fn a_profile_is_addressed_by_its_id() {
         let mut actito = test_settings();
         let url = "https://api3.actito.com/profiles/v4/entity/the%20shop/table/Customers/profile/812";
-        assert_eq!(profile_url(&actito, id("812")).as_str(), url);
+        assert_eq!(profile_url(&actito, &Key::Id(id("812"))).as_str(), url);
         actito.url_style = UrlStyle::Plain;
-        assert_eq!(profile_url(&actito, id("812")).as_str(), url.replace("/profiles", ""));
+        assert_eq!(profile_url(&actito, &Key::Id(id("812"))).as_str(), url.replace("/profiles", ""));
+    }
+
+    #[test]
+    fn an_address_cannot_leave_its_place_in_a_url() {
+        let url = profile_url(&test_settings(), &Key::Address("a/b?c#d%e+ü@example.org"));
+        let last = url.path_segments().unwrap().next_back().unwrap();
+        assert_eq!(last, "emailAddress=a%2Fb%3Fc%23d%25e+%C3%BC@example.org");
     }
 
     #[test]
@@ -121,6 +167,13 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_is_read_from_one_object_too() {
+        let body = json!({"profileId": 812, "emailAddress": "jane@example.org", "reaid": null, "subscriptions": []});
+        let profile = serde_json::from_value::<ProfileBody>(body).unwrap().into_profile(&test_settings()).unwrap();
+        assert_eq!((profile.id, profile.address.as_str(), profile.reaid.as_str()), (id("812"), "jane@example.org", ""));
+    }
+
+    #[test]
     fn a_profile_without_an_id_is_none() {
         let body: ProfileBody = serde_json::from_value(json!({"attributes": []})).unwrap();
         assert!(body.into_profile(&test_settings()).is_none());
@@ -130,6 +183,7 @@ mod tests {
     fn a_change_names_one_attribute() {
         let body = serde_json::to_value(Change::one("reaid", "")).unwrap();
         assert_eq!(body, json!({"attributes": [{"name": "reaid", "value": ""}]}));
+        assert_eq!(serde_json::to_value(Change::none()).unwrap(), json!({"attributes": []}));
     }
 
     #[test]
