@@ -1,5 +1,7 @@
 //! The sandbox's own pages: what it is, what it saw, and its faults.
 
+use std::time::Duration;
+
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
@@ -7,14 +9,17 @@ use serde_json::{Value, json};
 
 use super::behaviours::BEHAVIOURS;
 use super::faults::{FaultRule, Service};
-use super::profiles::PROFILE_ID;
 use super::reply::{self, Reply, control_error};
+use super::table::PROFILE_ID;
 use super::{State, query, server};
 
 /// Items shown when no `limit` is asked for.
 const DEFAULT_LIMIT: usize = 100;
 /// Most items shown: a few megabytes of JSON.
 const MAX_LIMIT: usize = 10_000;
+
+/// Furthest that time is moved at once: a year of seconds.
+const MAX_ADVANCE: usize = 31_536_000;
 
 /// Answers a path under `/sandbox`.
 pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Reply {
@@ -25,6 +30,9 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Reply {
         (Method::GET, "/sandbox") => ok(&overview(state)),
         (Method::GET, "/sandbox/behaviours") => ok(&BEHAVIOURS),
         (Method::GET, "/sandbox/actito") => ok(&actito(state, limit)),
+        (Method::GET, "/sandbox/imports") => ok(&state.actito.imports.reports()),
+        (Method::GET, "/sandbox/webhooks") => ok(&state.webhooks.reports()),
+        (Method::POST, "/sandbox/advance") => advance(state, &raw),
         (Method::GET, "/sandbox/raptor") => ok(&raptor(state, limit)),
         (Method::GET, "/sandbox/shop") => ok(&shop(state, limit)),
         (Method::GET, "/sandbox/faults") => ok(&state.faults.list()),
@@ -44,14 +52,15 @@ fn overview(state: &State) -> Value {
             "entity": options.entity, "profile_table": options.profile_table,
             "profile_table_id": options.profile_table_id, "email_attribute": options.email_attribute,
             "reaid_attribute": options.reaid_attribute,
-            "report": state.actito.report(&options.reaid_attribute),
+            "report": state.actito.report(options),
         },
         "raptor": { "account": options.account, "report": state.raptor.report() },
         "shop": { "landings": state.shop.count() },
         "newsletter_published": state.newsletter.html().is_some(),
         "faults": state.faults.list(),
         "pages": [
-            "/sandbox/behaviours", "/sandbox/actito", "/sandbox/raptor", "/sandbox/shop", "/sandbox/faults",
+            "/sandbox/behaviours", "/sandbox/actito", "/sandbox/imports", "/sandbox/webhooks", "/sandbox/raptor",
+            "/sandbox/shop", "/sandbox/faults", "/sandbox/advance?seconds={n}",
             "/sandbox/newsletter/{profileId}", "/sandbox/newsletter/{profileId}?wrapped=1", "/wrap?to={url}",
         ],
     })
@@ -59,7 +68,7 @@ fn overview(state: &State) -> Value {
 
 fn actito(state: &State, limit: usize) -> Value {
     let profiles: Vec<Value> = state.actito.read(|table| table.page(0, limit)).iter().map(flat).collect();
-    json!({ "report": state.actito.report(&state.options.reaid_attribute), "profiles": profiles })
+    json!({ "report": state.actito.report(&state.options), "profiles": profiles })
 }
 
 /// A profile as one JSON object, for people to read.
@@ -74,6 +83,17 @@ fn raptor(state: &State, limit: usize) -> Value {
 
 fn shop(state: &State, limit: usize) -> Value {
     json!({ "count": state.shop.count(), "landings": state.shop.landings(limit) })
+}
+
+/// Moves the sandbox's time ahead.
+fn advance(state: &State, raw: &str) -> Reply {
+    match query::number(raw, "seconds").filter(|seconds| (1..=MAX_ADVANCE).contains(seconds)) {
+        Some(seconds) => {
+            state.clock.advance(Duration::from_secs(seconds as u64));
+            ok(&json!({ "now": state.clock.now().rfc3339() }))
+        }
+        None => control_error(StatusCode::BAD_REQUEST, "seconds must be 1 to 31536000"),
+    }
 }
 
 async fn switch(state: &State, request: Request<Incoming>) -> Reply {
@@ -95,9 +115,10 @@ fn clear(state: &State, raw: &str) -> Reply {
     let service = match query::value(raw, "service").as_deref() {
         None => None,
         Some("actito") => Some(Service::Actito),
+        Some("webhook") => Some(Service::Webhook),
         Some("raptor") => Some(Service::Raptor),
         Some("shop") => Some(Service::Shop),
-        Some(_) => return control_error(StatusCode::BAD_REQUEST, "service must be actito, raptor or shop"),
+        Some(_) => return control_error(StatusCode::BAD_REQUEST, "service must be actito, webhook, raptor or shop"),
     };
     state.faults.clear(service);
     ok(&state.faults.list())

@@ -8,26 +8,23 @@
 //! It guards nothing and belongs on loopback.
 
 mod actito;
-mod actito_route;
-mod actito_wire;
 mod behaviours;
 mod clock;
 mod control;
+mod export;
 mod faults;
 mod handle;
+mod imports;
 mod kept;
-mod limits;
 mod newsletter;
 mod options;
-mod profiles;
 mod query;
 mod raptor;
 mod reply;
-mod seed;
 mod server;
 mod shop;
-mod tokens;
-mod verdict;
+mod table;
+mod webhooks;
 mod wrapper;
 
 use std::io;
@@ -36,16 +33,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use actito::{ActitoReport, Operation};
 pub use behaviours::{BEHAVIOURS, Behaviour, Certainty};
-pub use faults::{AttributeFault, Fault, FaultError, FaultRule, Service};
+pub use export::Packing;
+pub use faults::{AttributeFault, Fault, FaultError, FaultRule, ImportFault, Meanwhile, PushFault, Service};
 pub use handle::Handle;
+pub use imports::{Generation, ImportDay, ImportReport, Mode, Progress};
 pub use newsletter::NewsletterTooLarge;
-pub use options::Options;
-pub use profiles::{Profile, TableError};
+pub use options::{
+    Api, EmptyField, FileCheck, Gone, ImportOptions, ItemShape, Limits, Options, PayloadVersion, Right, V5Write,
+    WebhookOptions, WireOptions,
+};
 pub use raptor::{RaptorReport, Rejection, TrackingCall};
 pub use shop::Landing;
+pub use table::{Profile, TableError};
+pub use webhooks::WebhookReport;
 
 /// A sandbox that has its address and does not answer yet.
 pub struct Sandbox {
@@ -59,11 +63,15 @@ struct State {
     options: Options,
     address: SocketAddr,
     clock: clock::Clock,
-    faults: verdict::Faults,
+    faults: faults::Faults,
     actito: actito::Actito,
+    webhooks: webhooks::Webhooks,
     raptor: raptor::Raptor,
     shop: shop::Shop,
     newsletter: newsletter::Newsletter,
+    /// Imports and pushes, which outlive the calls that started them and end with the sandbox.
+    background: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl Sandbox {
@@ -74,14 +82,18 @@ impl Sandbox {
     pub async fn bind(options: Options) -> io::Result<Self> {
         options.check().map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
         let listener = TcpListener::bind(options.listen).await?;
+        let now = crate::clock::now();
         let state = Arc::new(State {
             address: listener.local_addr()?,
-            clock: clock::Clock::starting(crate::clock::now(), options.speed),
-            faults: verdict::Faults::default(),
-            actito: actito::Actito::seeded(&options),
+            clock: clock::Clock::starting(now, options.speed),
+            faults: faults::Faults::default(),
+            actito: actito::Actito::seeded(&options, now),
+            webhooks: webhooks::Webhooks::new(),
             raptor: raptor::Raptor::new(),
             shop: shop::Shop::new(),
             newsletter: newsletter::Newsletter::default(),
+            background: TaskTracker::new(),
+            stopping: CancellationToken::new(),
             options,
         });
         Ok(Self { listener, state })
@@ -100,6 +112,26 @@ impl Sandbox {
     /// Answers until `stop` is cancelled and the requests under way have ended or used up their time.
     pub async fn run(self, stop: CancellationToken) {
         server::run(self.listener, self.state, stop).await;
+    }
+}
+
+impl State {
+    /// Changes the table and tells whoever waits or subscribed.
+    fn write<T>(&self, change: impl FnOnce(&mut table::Table) -> Result<T, TableError>) -> Result<T, TableError> {
+        let (done, changes) = self.actito.write(change);
+        self.webhooks.tell(changes);
+        done
+    }
+
+    /// The same for rows of an import, which are pushed when the options say so.
+    fn import(&self, change: impl FnOnce(&mut table::Table)) {
+        let (_, changes) = self.actito.write(|table| {
+            change(table);
+            Ok(())
+        });
+        if self.options.webhooks.on_imports {
+            self.webhooks.tell(changes);
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use lol_html::{RewriteStrSettings, element, rewrite_str};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::profiles::{PROFILE_ID, Profile};
 use super::reply::{self, Reply};
+use super::table::{PROFILE_ID, Profile};
 use super::{State, locked, query, wrapper};
 
 /// Largest newsletter: what the rewriter takes, and a little for its links.

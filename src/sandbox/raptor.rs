@@ -175,7 +175,7 @@ pub(super) fn is_tracking(first_segment: &str) -> bool {
 /// Answers a tracking call: 204, or 400 with the reason.
 pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Result<Reply, Dropped> {
     locked(&state.raptor.memory).arrived += 1;
-    let verdict = state.faults.judge(Service::Raptor, Operation::Tracking);
+    let verdict = state.faults.judge(Service::Raptor, Operation::Tracking, request.uri().path());
     if let Some(instead) = verdict.before(Service::Raptor).await? {
         return Ok(instead);
     }
@@ -194,7 +194,7 @@ pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Result
             reply::text(StatusCode::BAD_REQUEST, &reason.to_string())
         }
     };
-    verdict.after(reply)
+    verdict.after(Service::Raptor, reply).await
 }
 
 fn check(account: &str, raw: &str) -> Result<(), Rejection> {

@@ -28,9 +28,40 @@ pub(super) fn actito_error(status: StatusCode, message: &str) -> Reply {
     json(status, &json!({ "status": status.as_u16(), "message": message }))
 }
 
+/// An error of Actito's that is not an answer yet.
+pub(super) struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    /// 400.
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn reply(&self) -> Reply {
+        actito_error(self.status, &self.message)
+    }
+}
+
 /// An error of the sandbox's own pages.
 pub(super) fn control_error(status: StatusCode, message: &str) -> Reply {
     json(status, &json!({ "error": message }))
+}
+
+/// Bytes of another kind, as a download.
+pub(super) fn bytes(content_type: &'static str, body: Vec<u8>) -> Reply {
+    typed(StatusCode::OK, content_type, body)
+}
+
+/// Where a body is wrong, without its text: it may hold addresses.
+pub(super) fn describe(error: &serde_json::Error) -> String {
+    format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
 }
 
 /// A page. `policy` is its Content-Security-Policy.

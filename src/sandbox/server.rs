@@ -28,6 +28,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest request body: a profile or a fault is far below.
 const MAX_BODY: usize = 256 * 1024;
+/// Most that is read of a refused request's body: an import and a little.
+const MAX_DRAINED: usize = 128 * 1024 * 1024;
 /// Buffer for a request's head, and so the longest URL: above any edge's own limit.
 const MAX_HEAD: usize = 64 * 1024;
 /// Headers in a request.
@@ -45,8 +47,12 @@ pub(super) async fn run(listener: TcpListener, state: Arc<State>, stop: Cancella
         connections.spawn(connection(stream, permit, Arc::clone(&state), stop.clone()));
     }
     drop(listener);
+    state.stopping.cancel();
     connections.close();
     connections.wait().await;
+    state.background.close();
+    // Whatever takes longer has seen the stop and changes nothing any more.
+    let _ = tokio::time::timeout(DRAIN, state.background.wait()).await;
 }
 
 /// The next connection with its permit; `None` once `stop` is cancelled.
@@ -96,7 +102,7 @@ async fn connection(stream: TcpStream, permit: OwnedSemaphorePermit, state: Arc<
 }
 
 /// Who answers a path. What belongs to nobody is a page of the shop.
-async fn answer(state: &State, request: Request<Incoming>) -> Result<Reply, Dropped> {
+async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Result<Reply, Dropped> {
     let path = request.uri().path();
     match path.split('/').nth(1).unwrap_or_default() {
         "sandbox" if path.starts_with("/sandbox/newsletter/") => Ok(newsletter::answer(state, &request)),
@@ -106,6 +112,14 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Reply, Drop
         first if actito::is_actito(first) => actito::answer(state, request).await,
         _ => shop::answer(state, &request).await,
     }
+}
+
+/// Reads and forgets the request's body, so that a client that is still sending hears the answer.
+pub(super) async fn drain(request: Request<Incoming>) {
+    let mut body = Limited::new(request.into_body(), MAX_DRAINED);
+    let drained = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever sends more, or slower, may lose the answer.
+    let _ = tokio::time::timeout(BODY_TIMEOUT, drained).await;
 }
 
 /// The request's body, or the answer for one that is too large or too slow.

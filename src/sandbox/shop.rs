@@ -87,7 +87,7 @@ pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Result
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(reply::text(StatusCode::METHOD_NOT_ALLOWED, "the shop has pages only"));
     }
-    let verdict = state.faults.judge(Service::Shop, Operation::Landing);
+    let verdict = state.faults.judge(Service::Shop, Operation::Landing, uri.path());
     if let Some(instead) = verdict.before(Service::Shop).await? {
         return Ok(instead);
     }
@@ -96,7 +96,8 @@ pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Result
         let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         state.shop.land(target, reaid.as_deref(), state.clock.now());
     }
-    verdict.after(reply::html(page(uri.path(), reaid.as_deref(), &state.options.account), POLICY))
+    let page = reply::html(page(uri.path(), reaid.as_deref(), &state.options.account), POLICY);
+    verdict.after(Service::Shop, page).await
 }
 
 /// What Raptor's older browser script takes from a query: the name in any case, the first value that

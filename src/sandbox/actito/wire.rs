@@ -1,19 +1,17 @@
 //! Actito's bodies: what its clients send and get. Where a shape is not documented, `behaviours.rs`
 //! says so.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::faults::AttributeFault;
-use super::options::Options;
-use super::profiles::{AttributeKind, PROFILE_ID, Profile, Table, TableError};
-use super::tokens;
+use crate::sandbox::faults::{AttributeFault, TOO_SHORT};
+use crate::sandbox::options::{ItemShape, Options, WireOptions};
+use crate::sandbox::table::{AttributeKind, PROFILE_ID, Profile, Table, TableError};
 
-/// What the REAID attribute takes while it is [`AttributeFault::TooShort`]: less than 24.
-const TOO_SHORT: usize = 10;
-
-/// Body of a V4 PUT or POST; its subscriptions and segmentations are ignored.
+/// Body of a V4 PUT or POST and of a V5 write; its subscriptions and segmentations are ignored.
 #[derive(Deserialize)]
 pub(super) struct Write {
     attributes: Vec<WriteAttribute>,
@@ -33,11 +31,11 @@ impl Write {
 }
 
 /// `GET /auth/token`.
-pub(super) fn token(access_token: &str, number: u64) -> Value {
+pub(super) fn token(access_token: &str, number: u64, lifetime: Duration) -> Value {
     json!({
         "accessToken": access_token,
         "tokenType": "bearer",
-        "expiresIn": format!("{}s", tokens::LIFETIME.as_secs()),
+        "expiresIn": format!("{}s", lifetime.as_secs()),
         "scope": "read write",
         "jti": format!("00000000-0000-4000-8000-{number:012}"),
     })
@@ -55,13 +53,34 @@ pub(super) fn profile(profile: &Profile, with_nulls: bool) -> Value {
     json!({ "attributes": attributes, "subscriptions": [], "segmentations": [] })
 }
 
+/// One profile in V5.
+pub(super) fn item(options: &WireOptions, one: &Profile, with_nulls: bool) -> Value {
+    match options.item {
+        ItemShape::Attributes => profile(one, with_nulls),
+        ItemShape::Flat => {
+            let id = (PROFILE_ID.to_owned(), json!(one.id.to_string()));
+            let others = one.attributes.iter().filter(|(_, value)| with_nulls || value.is_some());
+            std::iter::once(id).chain(others.map(|(name, value)| (name.clone(), json!(value)))).collect()
+        }
+    }
+}
+
 /// A page of the V5 list.
-pub(super) fn page(profiles: &[Profile], number: usize, size: usize, total: usize, with_nulls: bool) -> Value {
-    let items: Vec<Value> = profiles.iter().map(|item| profile(item, with_nulls)).collect();
-    json!({
-        "profiles": items,
-        "page": { "number": number, "size": size, "totalElements": total, "totalPages": total.div_ceil(size) },
-    })
+pub(super) fn page(
+    options: &WireOptions,
+    profiles: &[Profile],
+    number: usize,
+    size: usize,
+    total: usize,
+    with_nulls: bool,
+) -> Value {
+    let items: Vec<Value> = profiles.iter().map(|one| item(options, one, with_nulls)).collect();
+    let mut page = json!({ "number": number, "size": size });
+    if options.page_totals {
+        page["totalElements"] = json!(total);
+        page["totalPages"] = json!(total.div_ceil(size));
+    }
+    json!({ "profiles": items, "page": page })
 }
 
 /// The table's structure, with what a fault does to the REAID attribute.
@@ -74,7 +93,7 @@ pub(super) fn structure(options: &Options, table: &Table, fault: Option<Attribut
         attributes.extend(match predefined(attribute.kind) {
             Some(kind) => Some(json!({
                 "type": kind, "name": attribute.name, "mandatory": false,
-                "unique": attribute.kind == AttributeKind::EmailAddress,
+                "unique": options.unique_addresses && attribute.kind == AttributeKind::EmailAddress,
             })),
             None => custom(&attribute.name, attribute.max_length, fault),
         });

@@ -1,26 +1,25 @@
-//! Actito's documented limits: 100 calls a minute, slower beyond that; 5 calls at once, 429 beyond.
+//! Actito's limits on calls: so many a minute, slower beyond that; so many at once, 429 beyond.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::locked;
 use crate::clock::Timestamp;
+use crate::sandbox::locked;
+use crate::sandbox::options::Limits as Numbers;
 
-/// Calls a minute at full speed.
-pub(super) const CALLS_PER_MINUTE: usize = 100;
-/// Calls at once.
-pub(super) const CONCURRENT: usize = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longest that one call is slowed (assumed): below any sensible client's timeout.
 const MAX_SLOWED: Duration = Duration::from_secs(20);
 /// Calls remembered for the busiest minute; beyond it that number stands still.
 const MAX_REMEMBERED: usize = 100_000;
+/// Minutes of the clock whose calls are remembered: more than a day.
+const MAX_MINUTES: usize = 2_000;
 
 /// The meter of one licence. Shared by all calls.
-#[derive(Default)]
 pub(super) struct Limits {
+    numbers: Numbers,
     under_way: AtomicUsize,
     peak_under_way: AtomicUsize,
     minute: Mutex<Minute>,
@@ -34,21 +33,27 @@ struct Minute {
     arrived: VecDeque<Timestamp>,
     busiest: usize,
     slowed: u64,
+    /// Calls by minute of the clock, in seconds since 1970.
+    by_minute: BTreeMap<u64, u64>,
 }
 
 /// A call's place; given back when dropped, also when the client goes away.
 pub(super) struct UnderWay<'a> {
     limits: &'a Limits,
-    /// Whether the call is one of the [`CONCURRENT`] that are let in.
+    /// Whether the call is one of those that are let in.
     pub(super) admitted: bool,
 }
 
 impl Limits {
+    pub(super) fn new(numbers: Numbers) -> Self {
+        Self { numbers, under_way: AtomicUsize::new(0), peak_under_way: AtomicUsize::new(0), minute: Mutex::default() }
+    }
+
     /// Counts a call in.
     pub(super) fn enter(&self) -> UnderWay<'_> {
         let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.peak_under_way.fetch_max(now, Ordering::Relaxed);
-        UnderWay { limits: self, admitted: now <= CONCURRENT }
+        UnderWay { limits: self, admitted: now <= self.numbers.concurrent }
     }
 
     /// How long an admitted call that comes `now` has to wait, in sandbox time: until a minute has
@@ -57,11 +62,11 @@ impl Limits {
         let mut minute = locked(&self.minute);
         minute.arrive(now);
         let free_at = match minute.served.front() {
-            Some(first) if minute.served.len() >= CALLS_PER_MINUTE => first.after(MINUTE),
+            Some(first) if minute.served.len() >= self.numbers.calls_per_minute => first.after(MINUTE),
             _ => now,
         };
         let wait = free_at.since(now).min(MAX_SLOWED);
-        if minute.served.len() >= CALLS_PER_MINUTE {
+        if minute.served.len() >= self.numbers.calls_per_minute {
             minute.served.pop_front();
         }
         minute.served.push_back(now.after(wait));
@@ -79,6 +84,11 @@ impl Limits {
         let minute = locked(&self.minute);
         (minute.busiest, minute.slowed)
     }
+
+    /// Calls by minute of the clock, as its beginning in seconds since 1970.
+    pub(super) fn by_minute(&self) -> BTreeMap<u64, u64> {
+        locked(&self.minute).by_minute.clone()
+    }
 }
 
 impl Minute {
@@ -90,6 +100,10 @@ impl Minute {
             self.arrived.push_back(now);
         }
         self.busiest = self.busiest.max(self.arrived.len());
+        *self.by_minute.entry(now.secs() - now.secs() % 60).or_default() += 1;
+        if self.by_minute.len() > MAX_MINUTES {
+            self.by_minute.pop_first();
+        }
     }
 }
 
@@ -105,24 +119,25 @@ mod tests {
 
     #[test]
     fn a_hundred_calls_are_fast_and_the_next_one_waits_for_the_first_to_age() {
-        let (limits, start) = (Limits::default(), Timestamp::from_secs(1000));
-        for _ in 0..CALLS_PER_MINUTE {
+        let (limits, start) = (Limits::new(Numbers::default()), Timestamp::from_secs(960));
+        for _ in 0..100 {
             assert_eq!(limits.pace(start), Duration::ZERO);
         }
         assert_eq!(limits.pace(start.after(Duration::from_secs(50))), Duration::from_secs(10));
         assert_eq!(limits.pace(start), MAX_SLOWED);
-        assert_eq!(limits.busiest_minute(), (CALLS_PER_MINUTE + 2, 2));
+        assert_eq!(limits.busiest_minute(), (102, 2));
         assert_eq!(limits.pace(start.after(Duration::from_secs(120))), Duration::ZERO);
+        assert_eq!(limits.by_minute(), BTreeMap::from([(960, 102), (1080, 1)]));
     }
 
     #[test]
     fn the_sixth_call_at_once_is_not_admitted_until_one_ends() {
-        let limits = Limits::default();
-        let mut calls: Vec<_> = (0..CONCURRENT).map(|_| limits.enter()).collect();
+        let limits = Limits::new(Numbers::default());
+        let mut calls: Vec<_> = (0..5).map(|_| limits.enter()).collect();
         assert!(calls.iter().all(|call| call.admitted));
         assert!(!limits.enter().admitted);
         calls.pop();
         assert!(limits.enter().admitted);
-        assert_eq!(limits.peak_under_way(), CONCURRENT + 1);
+        assert_eq!(limits.peak_under_way(), 6);
     }
 }

@@ -1,14 +1,14 @@
 //! The sandbox's remote control: what tests and the demo look at and change.
 
+mod actito;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use super::actito::ActitoReport;
 use super::faults::{FaultError, FaultRule, Service};
 use super::newsletter::NewsletterTooLarge;
 use super::options::Options;
-use super::profiles::{Changes, Profile, TableError};
 use super::raptor::{RaptorReport, TrackingCall};
 use super::shop::Landing;
 use crate::clock::Timestamp;
@@ -42,68 +42,6 @@ impl Handle {
     /// Moves the sandbox's time ahead, so that nobody waits for a token to expire.
     pub fn advance(&self, duration: Duration) {
         self.state.clock.advance(duration);
-    }
-
-    /// All profiles, by id.
-    pub fn profiles(&self) -> Vec<Profile> {
-        self.profiles_page(0, usize::MAX)
-    }
-
-    /// The profiles from the `start`th on, at most `limit`.
-    pub fn profiles_page(&self, start: usize, limit: usize) -> Vec<Profile> {
-        self.state.actito.read(|table| table.page(start, limit))
-    }
-
-    /// One profile.
-    pub fn profile(&self, id: u64) -> Option<Profile> {
-        self.state.actito.read(|table| table.get(id))
-    }
-
-    /// A new profile with these attributes; returns its id.
-    ///
-    /// # Errors
-    /// An attribute is unknown or its value too long, or the address belongs to another profile.
-    pub fn add_profile(&self, attributes: &Changes<'_>) -> Result<u64, TableError> {
-        self.state.actito.write(|table| table.add(attributes))
-    }
-
-    /// Sets the attributes listed, all or none.
-    ///
-    /// # Errors
-    /// As for [`Handle::add_profile`], and when there is no such profile.
-    pub fn change_profile(&self, id: u64, attributes: &Changes<'_>) -> Result<(), TableError> {
-        self.state.actito.write(|table| table.change(id, attributes))
-    }
-
-    /// Removes a profile.
-    ///
-    /// # Errors
-    /// There is no such profile.
-    pub fn delete_profile(&self, id: u64) -> Result<(), TableError> {
-        self.state.actito.write(|table| table.remove(id))
-    }
-
-    /// Waits until `wanted` holds of all profiles, and returns them.
-    pub async fn profiles_when(&self, wanted: impl Fn(&[Profile]) -> bool) -> Vec<Profile> {
-        let mut changed = self.state.actito.changed.subscribe();
-        loop {
-            changed.mark_unchanged();
-            let profiles = self.profiles();
-            // The sender lives in `self`, so waiting for it cannot fail.
-            if wanted(&profiles) || changed.changed().await.is_err() {
-                return profiles;
-            }
-        }
-    }
-
-    /// What Actito saw.
-    pub fn actito(&self) -> ActitoReport {
-        self.state.actito.report(&self.state.options.reaid_attribute)
-    }
-
-    /// Ends every token that is out, once.
-    pub fn expire_tokens(&self) {
-        self.state.actito.expire_tokens();
     }
 
     /// What Raptor saw.
