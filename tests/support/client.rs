@@ -80,14 +80,13 @@ impl Connection {
     }
 
     async fn receive(&mut self, to_head: bool) -> Option<Answer> {
-        let end = loop {
-            if let Some(end) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                break end + 4;
+        let mut answer = self.head().await?;
+        if answer.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.chunk().await? {
+                answer.body.extend(chunk);
             }
-            self.read_more().await?;
-        };
-        let head = String::from_utf8(self.received.drain(..end).collect()).unwrap();
-        let mut answer = parse(head);
+            return Some(answer);
+        }
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         let length = if to_head || answer.status == 304 { 0 } else { length };
         while self.received.len() < length {
@@ -95,6 +94,44 @@ impl Connection {
         }
         answer.body = self.received.drain(..length).collect();
         Some(answer)
+    }
+
+    /// Sends `request` and reads the head of its answer, whose body is to come in chunks.
+    pub(crate) async fn begin(&mut self, request: &[u8]) -> Answer {
+        self.send(request).await;
+        let head = async { self.head().await.expect("an answer") };
+        tokio::time::timeout(PATIENCE, head).await.expect("an answer in time")
+    }
+
+    /// The next chunk of a body; None at its end.
+    pub(crate) async fn next_chunk(&mut self) -> Option<Vec<u8>> {
+        let chunk = async { self.chunk().await.expect("a whole body") };
+        tokio::time::timeout(PATIENCE, chunk).await.expect("a chunk in time")
+    }
+
+    async fn chunk(&mut self) -> Option<Option<Vec<u8>>> {
+        let line = self.until(b"\r\n").await?;
+        let size = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim_end(), 16).unwrap();
+        while self.received.len() < size + 2 {
+            self.read_more().await?;
+        }
+        let chunk: Vec<u8> = self.received.drain(..size + 2).take(size).collect();
+        Some((size > 0).then_some(chunk))
+    }
+
+    /// What stands up to and with `end`.
+    async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+        let length = loop {
+            if let Some(at) = self.received.windows(end.len()).position(|bytes| bytes == end) {
+                break at + end.len();
+            }
+            self.read_more().await?;
+        };
+        Some(self.received.drain(..length).collect())
+    }
+
+    async fn head(&mut self) -> Option<Answer> {
+        Some(parse(String::from_utf8(self.until(b"\r\n\r\n").await?).unwrap()))
     }
 
     async fn read_more(&mut self) -> Option<()> {
@@ -108,6 +145,12 @@ impl Connection {
 /// The bytes of `GET target`; `more` are header fields, each ending in CRLF.
 pub(crate) fn get(host: &str, target: &str, more: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")
+}
+
+/// The bytes of `POST target` with this body; `more` are header fields, each ending in CRLF.
+pub(crate) fn post(host: &str, target: &str, more: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n{more}\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }
 
 /// One request on a connection of its own.

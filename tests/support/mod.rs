@@ -13,7 +13,9 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod crates;
 pub(crate) mod house;
+pub(crate) mod letter;
 pub(crate) mod logs;
 pub(crate) mod program;
 pub(crate) mod server;
