@@ -9,7 +9,9 @@
 pub mod actito;
 pub mod admin;
 pub mod app;
+pub mod authoring;
 pub mod backoff;
+pub mod campaign;
 pub mod cli;
 pub mod clock;
 pub mod config;

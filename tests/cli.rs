@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use support::house::{CLICK_HOST, vectors_keyring};
+use support::house::{ADMIN_TOKEN, CLICK_HOST, vectors_keyring};
 use support::program::{reaid, reaid_reading};
 use support::server::{RunningSandbox, metrics};
 use support::{
@@ -179,9 +179,9 @@ fn links_are_the_published_vectors() {
         (&["https://u@shop.example/", "--campaign", "demo"], "user name"),
         (&["javascript:alert(1)", "--campaign", "demo"], "http"),
         (&["http://click.example/c/x", "--campaign", "demo"], "own click hosts"),
-        (&[PAGE, "--campaign", "a b"], "--campaign"),
-        (&[PAGE, "--campaign", "demo", "--account", "9999"], "--account"),
-        (&[PAGE, "--campaign", "demo", "--to", "nobody"], "--to: expected exactly one `@`"),
+        (&[PAGE, "--campaign", "a b"], "campaign: expected"),
+        (&[PAGE, "--campaign", "demo", "--account", "9999"], "account: 9999 is not one of"),
+        (&[PAGE, "--campaign", "demo", "--to", "nobody"], "to: expected exactly one `@`"),
     ] {
         refused(&house, &[&["link", "create"], arguments].concat(), &[says]);
     }
@@ -243,6 +243,19 @@ fn a_newsletter_is_rewritten() {
     assert_eq!((&report["links"][1]["action"], &report["links"][1]["reason"]), (&"left".into(), &"mailto".into()));
     refused(&house, &["rewrite", "nowhere.html", "--campaign", "demo"], &["nowhere.html"]);
     refused(&house, &["rewrite", "in.html", "--campaign", "demo", "--account", "9999"], &["9999"]);
+}
+
+#[test]
+fn what_the_platform_would_reject_is_said_and_fails_when_strict() {
+    let house = house();
+    let newsletter = "<a href='/sale'>x</a><a href='https://shop.example/?m=jane@example.org'>y</a>";
+    let run = reaid_reading(&house, &["rewrite", "-", "--campaign", "demo"], newsletter.as_bytes());
+    assert!(run.stderr.contains("error: link 1: this link has no host"), "{}", run.stderr);
+    assert!(run.stderr.contains("warning: link 2: ") && !run.stderr.contains("jane"), "{}", run.stderr);
+    run.good();
+    let strict =
+        |html: &str| reaid_reading(&house, &["rewrite", "-", "--campaign", "demo", "--strict"], html.as_bytes()).code;
+    assert_eq!((strict(newsletter), strict("<a href='https://shop.example/?m=jane@example.org'>y</a>")), (1, 0));
 }
 
 #[test]
@@ -352,6 +365,10 @@ async fn a_running_serve_takes_up_new_keys() {
     let answer = until("the new key", async || Some(click().await).filter(|answer| answer.status == 302)).await;
     assert!(begun.elapsed().as_secs() < 4, "after {:?}", begun.elapsed());
     assert_eq!(answer.location(), format!("https://shop.example/new?reaid={JANE}"));
+    let more = format!("Authorization: Bearer {ADMIN_TOKEN}\r\nContent-Type: application/x-ndjson\r\n");
+    let order = client::post("localhost", "/v1/links?campaign=demo", &more, b"{\"url\":\"https://shop.example/new\"}");
+    let made = async || client::ask(serving.admin, &order).await.text().contains(link.trim()).then_some(());
+    until("a link with the new key", made).await;
     house.put_keyring(&vectors_keyring());
     until("the old keys again", async || (click().await.status == 404).then_some(())).await;
     let unreadable = house.path("data/keyring.toml");
@@ -372,9 +389,11 @@ async fn a_running_serve_takes_up_retried_dead_letters() {
     let target = format!("/c/{CAMPAIGN_TOKEN}?reaid={JANE}");
     let request = client::get(CLICK_HOST, &target, "User-Agent: Mozilla/5.0 Firefox/140.0\r\n");
     assert_eq!(client::ask(serving.edge, request.as_bytes()).await.status, 302);
-    let dead = async || metrics(serving.admin).await.get("reaid_dead_letters_total{reason=\"rejected\"}");
-    until("a dead letter", async || (dead().await == 1.0).then_some(())).await;
-    let letters = reaid(&house, &["outbox", "dead", "--json"]).json();
+    // The counter moves before the letter is on disk, where another process sees it.
+    let dead =
+        async || Some(reaid(&house, &["outbox", "dead", "--json"]).json()).filter(|letters| letters[0].is_object());
+    let letters = until("a dead letter", dead).await;
+    assert_eq!(metrics(serving.admin).await.get("reaid_dead_letters_total{reason=\"rejected\"}"), 1.0);
     assert_eq!((&letters[0]["campaign"], &letters[0]["kind"]), (&"demo".into(), &"click".into()));
     assert!(!letters.to_string().contains(JANE));
     sandbox.handle.clear_faults(None);

@@ -262,10 +262,16 @@ async fn a_forbidden_write_ends_the_run_at_once() {
 #[tokio::test]
 async fn a_wrong_table_name_gives_up_and_says_what_to_check() {
     let mut world = World::new().await;
-    world.job.client = client(&integration(&world.sandbox, "Custommers"), "sandbox-key");
+    let mut integration = integration(&world.sandbox, "Custommers");
+    // V5 finds tables by their ids, so that with both this would be no mistake.
+    integration.actito.as_mut().unwrap().profiles_api = config::ApiGeneration::V4;
+    world.job.client = client(&integration, "sandbox-key");
     let error = world.sync().await.unwrap_err();
     assert_eq!(error.kind(), "gave_up");
-    assert!(error.to_string().contains("check api_endpoint, entity, profile_table and url_style"), "{error}");
+    assert!(
+        error.to_string().contains("check api_endpoint, entity, profile_table, url_style and profiles_api"),
+        "{error}"
+    );
     assert!(world.calls(Operation::Write) < 20);
 }
 

@@ -14,17 +14,35 @@ use support::{CAMPAIGN_TOKEN, JANE, JANE_ELSEWHERE, JANE_KEY_2, PERSONAL_TOKEN, 
 const LEAVES: [&str; 8] = ["config", "clock", "backoff", "shutdown", "telemetry", "metrics", "outbound", "listener"];
 
 /// Whom each module may know beside the leaves.
-const ARROWS: [(&str, &[&str]); 14] = [
-    ("cli", &["app", "identity", "links", "rewrite", "sandbox"]),
+const ARROWS: [(&str, &[&str]); 16] = [
+    ("cli", &["app", "authoring", "identity", "links", "rewrite", "sandbox"]),
     // It wires: everything below it.
-    ("app", &["admin", "edge", "sync", "tracking", "rewrite", "links", "identity", "store", "actito", "raptor"]),
-    ("admin", &["app", "sync", "tracking", "rewrite", "links", "identity", "store", "actito", "raptor", "sandbox"]),
+    (
+        "app",
+        &[
+            "admin",
+            "authoring",
+            "edge",
+            "campaign",
+            "sync",
+            "tracking",
+            "rewrite",
+            "links",
+            "identity",
+            "store",
+            "actito",
+            "raptor",
+        ],
+    ),
+    ("admin", &["app", "authoring", "sync", "tracking", "rewrite", "links", "identity", "store", "actito", "raptor"]),
+    ("authoring", &["rewrite", "links", "identity"]),
     // Of `raptor` the names alone.
     ("edge", &["links", "identity", "tracking", "raptor"]),
     ("rewrite", &["links"]),
     ("links", &["identity"]),
     ("identity", &[]),
     ("tracking", &["store", "raptor"]),
+    ("campaign", &["store"]),
     ("sync", &["actito", "raptor", "store"]),
     // Reserved names must not reach Raptor in a page's URL, and `links` says which they are.
     ("raptor", &["links"]),
@@ -58,6 +76,9 @@ const IMPURE: [&str; 18] = [
     "thread_local!",
     "static mut",
 ];
+
+/// A cursor over memory is no I/O, though it is called so.
+const IN_MEMORY: &str = "use std::io::{Cursor, Read as _, Write as _};";
 
 /// The longest file. Most are under half of it.
 const MAX_LINES: usize = 400;
@@ -185,7 +206,8 @@ fn every_file_says_what_it_is_for() {
 fn pure_code_has_no_io_clock_log_or_global() {
     let mut complaints = Vec::new();
     for source in sources().iter().filter(|source| source.is_under(&PURE)) {
-        let impure = IMPURE.iter().filter(|word| source.code.contains(*word));
+        let code = source.code.replace(IN_MEMORY, "");
+        let impure = IMPURE.iter().filter(|word| code.contains(*word));
         complaints.extend(impure.map(|word| format!("{}: pure, but holds `{word}`", source.path)));
     }
     none(complaints);
@@ -224,7 +246,8 @@ fn raptors_parameter_names_live_in_raptor() {
         literals(&names.code).into_iter().filter(|name| !matches!(*name, "reaid" | "url" | "v")).collect();
     assert!(names.contains(&"p1") && names.contains(&"utm_campaign"));
     let mut complaints = Vec::new();
-    for source in all.iter().filter(|source| !source.is_under(&["src/raptor/", "src/sandbox/"])) {
+    let others = all.iter().filter(|source| !source.is_under(&["src/raptor/", "src/sandbox/"]));
+    for source in others.filter(|source| !source.path.ends_with("/tests.rs")) {
         // `HMAC(key, "sid" ‖ …)` is a formula of ours that happens to hold the word.
         let known = literals(&source.code).into_iter().filter(|text| names.contains(text));
         let known = known.filter(|text| !(source.path == "src/identity/visitor.rs" && *text == "sid"));
@@ -313,6 +336,7 @@ fn the_wire_format_is_written_down_as_it_is() {
         "2f5c75b104c50025078513265a0ac3626e1440adecf5fcbd0e0d1a73170d077e",
         "B784D44F-BAB1-EF17-BF97-31B7005ECC59",
         "68439CC2-F9BE-84BC-24E5-A7AB3BA6C14B",
+        "d186a35bb82ab44d",
     ];
     let paths = literals(of("src/links/click_url.rs"))
         .into_iter()
@@ -337,4 +361,31 @@ fn the_wire_format_is_written_down_as_it_is() {
         );
         assert!(lower.contains(words), "docs/wire-format.md does not say `{words}`, as `{constant}` in {file}");
     }
+}
+
+/// What a report can say, an operator can look up.
+#[test]
+fn every_word_of_a_report_is_explained() {
+    let page = fs::read_to_string(root().join("docs/newsletters.md")).unwrap();
+    let all = sources();
+    let of = |path: &str| all.iter().find(|source| source.path == path).unwrap().code.as_str();
+    let reasons = of("src/rewrite/report.rs").split("pub enum Reason {").nth(1).unwrap().split('}').next().unwrap();
+    let reasons: Vec<_> = reasons.split(',').map(str::trim).filter(|name| !name.is_empty()).map(snake_case).collect();
+    assert!(reasons.len() > 20, "{reasons:?}");
+    let remarks = ["src/rewrite/lint.rs", "src/rewrite/message.rs", "src/rewrite/message/line_length.rs"];
+    let is_code =
+        |text: &&str| text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let codes: Vec<_> = remarks.iter().flat_map(|path| literals(of(path))).filter(is_code).collect();
+    assert!(codes.len() > 8, "{codes:?}");
+    for word in reasons.iter().map(String::as_str).chain(codes) {
+        assert!(page.contains(&format!("`{word}`")), "docs/newsletters.md does not explain `{word}`");
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let spaced = |(at, letter): (usize, char)| match letter.is_ascii_uppercase() && at > 0 {
+        true => format!("_{}", letter.to_ascii_lowercase()),
+        false => letter.to_ascii_lowercase().to_string(),
+    };
+    name.char_indices().map(spaced).collect()
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::setup::Setup;
 use super::sync;
-use crate::config::{Deliver, Integration};
+use crate::config::{ApiGeneration, Deliver, Integration};
 use crate::store::Store;
 
 /// One thing that was looked at.
@@ -96,19 +96,25 @@ async fn actito(integration: &Integration, setup: &Setup, store: &Store) -> Find
         Ok(job) => job,
         Err(error) => return bad(subject, error.to_string()),
     };
-    let profiles = match job.client.check_structure().await {
-        Ok(()) => job.client.list_page(0).await,
-        Err(error) => Err(error),
+    let (notes, page) = match job.client.check_structure().await {
+        Ok(notes) => (notes, job.client.list_page(0).await),
+        Err(error) => (Vec::new(), Err(error)),
     };
     let every = integration
         .every
         .map_or("by hand alone".to_owned(), |every| format!("every {}", humantime::format_duration(every)));
-    match profiles {
+    let writes = match settings.profiles_api {
+        ApiGeneration::V4 => "V4",
+        ApiGeneration::V5 => "V5 (as we assume it: docs/actito.md)",
+        ApiGeneration::Auto => "V4, and where that is gone by V5 (as we assume it: docs/actito.md)",
+    };
+    let notes: String = notes.iter().map(|note| format!("; note: {note}")).collect();
+    match page {
         Ok(_) => good(
             subject,
             format!(
-                "{} answers; attribute `{}` can hold a REAID; profiles are read by V5 and written by V4 (writes by V5 are \
-                 not public); synced {every}",
+                "{} answers; attribute `{}` can hold a REAID; profiles are listed by V5 and written by {writes}; synced \
+                 {every}{notes}",
                 settings.api_endpoint, settings.reaid_attribute
             ),
         ),

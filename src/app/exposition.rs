@@ -8,6 +8,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::campaign;
+use crate::clock::{self, Timestamp};
 use crate::store::Loss;
 use crate::tracking::Counters;
 
@@ -70,5 +72,29 @@ impl TrackingCollector {
             ConstGauge::new(value).encode(held.encode_family(&[("account", lane.account.as_str())])?)?;
         }
         Ok(())
+    }
+}
+
+/// The counters of counting for campaigns. No campaign is a label: there is no end to their names.
+#[derive(Debug)]
+pub(super) struct CampaignCollector(pub(super) Arc<campaign::Counters>);
+
+impl Collector for CampaignCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let counter = prometheus_client::metrics::MetricType::Counter;
+        let mut count = |name: &str, help: &str, value: &AtomicU64| {
+            let metric = ConstCounter::new(value.load(Ordering::Relaxed));
+            metric.encode(encoder.encode_descriptor(name, help, None, counter)?)
+        };
+        count("campaign_events", "Events counted for their campaign", &self.0.counted)?;
+        count("campaign_errors", "Times that events could not be counted", &self.0.failed)?;
+        let oldest = self.0.oldest.load(Ordering::Relaxed);
+        let age = if oldest == 0 { 0 } else { clock::now().since(Timestamp::from_millis(oldest)).as_secs() };
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let gauge = prometheus_client::metrics::MetricType::Gauge;
+            ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, gauge)?)
+        };
+        gauge("campaign_waiting", "Events not counted for their campaign yet", self.0.waiting.load(Ordering::Relaxed))?;
+        gauge("campaign_oldest_seconds", "Age of the oldest event not counted yet", age)
     }
 }

@@ -1,5 +1,6 @@
 //! Puts the parts together: what each command starts from, and the running server.
 
+pub mod campaign;
 pub mod check;
 mod exposition;
 pub mod keyring;

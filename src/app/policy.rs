@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, ConfigError, Located};
-use crate::edge::{Domain, Policy, Shop};
 use crate::identity::{Identities, Keyring};
-use crate::links::{Account, Destination, HostPattern, LinkKeys, SiteId, Sites};
+use crate::links::{Account, Destination, Domain, HostPattern, LinkKeys, Policy, Shop, SiteId, Sites};
 
 /// Everything that makes and judges links and REAIDs, from one keyring.
 #[derive(Clone)]

@@ -8,15 +8,17 @@ use arc_swap::ArcSwap;
 use http::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::exposition::TrackingCollector;
+use super::exposition::{CampaignCollector, TrackingCollector};
 use super::policy::{Trust, policy};
 use super::setup::Setup;
 use super::side_tasks::{Prepared, SideTasks};
 use crate::admin::{Admin, Readiness};
+use crate::authoring::Author;
+use crate::campaign;
 use crate::edge::{Edge, EdgeMetrics};
 use crate::listener;
 use crate::metrics::Metrics;
@@ -25,6 +27,10 @@ use crate::tracking::{Counters, Delivers, Recorder};
 
 /// Of the drain, how much is left for the outbox after the last connection must be gone.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
+
+/// How long answers of the admin listener may go on when everything else is done: most take milliseconds,
+/// and who uploads a newsletter now can do it again.
+const LAST_ADMIN_ANSWER: Duration = Duration::from_secs(1);
 
 /// A server whose sockets are bound and whose store is open, about to run.
 pub struct App {
@@ -41,8 +47,11 @@ pub(super) struct Parts {
     pub(super) edge: Arc<Edge>,
     pub(super) admin: Arc<Admin>,
     pub(super) counters: Arc<Counters>,
+    pub(super) campaigns: Arc<campaign::Counters>,
     /// The keys of the moment, written by the watch over the keyring.
     pub(super) trust: Arc<ArcSwap<Trust>>,
+    /// The same for newsletters.
+    pub(super) author: Arc<ArcSwap<Author>>,
 }
 
 /// Where a server listens.
@@ -91,16 +100,22 @@ impl App {
         let counters = Counters::beside(&store);
         let mut metrics = Metrics::default();
         let delivers = Delivers { kinds: setup.config.raptor.deliver, bots: setup.config.raptor.deliver_bots };
+        let policy = Arc::new(policy(&setup.config, &setup.trust, 1)?);
+        let author = Author::new(setup.config.clone(), policy.clone())?;
+        let author = Arc::new(ArcSwap::from_pointee(author));
         let edge = Arc::new(Edge {
-            policy: ArcSwap::from_pointee(policy(&setup.config, &setup.trust, 1)?),
+            policy: ArcSwap::new(policy),
             recorder: Recorder::new(store.clone(), delivers, counters.clone()),
             commit_wait: setup.config.edge.commit_wait,
             metrics: EdgeMetrics::register(&mut metrics),
         });
         metrics.collector(Box::new(TrackingCollector(counters.clone())));
-        let admin = Arc::new(Admin::new(token, metrics, setup.config.admin.hosts.clone()));
+        let campaigns = Arc::new(campaign::Counters::default());
+        metrics.collector(Box::new(CampaignCollector(campaigns.clone())));
         let trust = Arc::new(ArcSwap::from_pointee(setup.trust.clone()));
-        let parts = Parts { setup, store, edge, admin, counters, trust };
+        let keep_links = super::campaign::keep_links(&store, &trust);
+        let admin = Arc::new(Admin::new(token, metrics, setup.config.admin.hosts.clone(), author.clone(), keep_links));
+        let parts = Parts { setup, store, edge, admin, counters, campaigns, trust, author };
         let side_tasks = Prepared::of(&parts)?;
         Ok(Self { parts, side_tasks, edge_listeners, admin_listener })
     }
@@ -126,20 +141,34 @@ impl App {
             edge.spawn(listener::serve(listener, answer, stop.clone()));
         }
         let state = parts.admin.clone();
-        let answer = move |request: Request<Incoming>| state.clone().answer(request.into_parts().0);
-        let admin = tokio::spawn(listener::serve(admin_listener, answer, CancellationToken::new()));
+        let answer = move |request| state.clone().answer(request);
+        let admin_stop = CancellationToken::new();
+        let admin = tokio::spawn(listener::serve(admin_listener, answer, admin_stop.clone()));
         parts.admin.readiness.store(Readiness::Ready);
         side_tasks.supervise(&stop).await;
-        // Whoever watches readiness learns of the stop; the admin listener answers to the end.
+        // Whoever watches readiness learns of the stop; the admin listener answers until the store closes.
         parts.admin.readiness.store(Readiness::Draining);
-        let stopped = drain(parts, edge, side_tasks).await;
-        admin.abort();
-        stopped
+        drain(parts, edge, side_tasks, end(admin, admin_stop)).await
+    }
+}
+
+/// Ends the admin listener: requests under way get a moment, what is longer is cut off.
+async fn end(mut listener: JoinHandle<()>, stop: CancellationToken) {
+    stop.cancel();
+    if timeout(LAST_ADMIN_ANSWER, &mut listener).await.is_err() {
+        listener.abort();
+        // Cancelled is what it must be.
+        drop(listener.await);
     }
 }
 
 /// Ends everything in the order of what is lost otherwise: answers, events, deliveries, the store.
-async fn drain(parts: Parts, mut edge: JoinSet<()>, side_tasks: SideTasks) -> Stopped {
+async fn drain(
+    parts: Parts,
+    mut edge: JoinSet<()>,
+    side_tasks: SideTasks,
+    admin_ends: impl Future<Output = ()>,
+) -> Stopped {
     let drain = parts.setup.config.edge.drain;
     let deadline = Instant::now() + drain;
     let connections = async { while edge.join_next().await.is_some() {} };
@@ -149,9 +178,10 @@ async fn drain(parts: Parts, mut edge: JoinSet<()>, side_tasks: SideTasks) -> St
         side_tasks.end().await
     });
     let written = written.await.unwrap_or(false);
+    drop(timeout_at(deadline, admin_ends).await);
     // Closing waits for the disk. When requests or tasks are left they hold the store too, and then
-    // this drops two handles of several.
-    let closing = tokio::task::spawn_blocking(move || drop((parts.edge, parts.store)));
+    // this drops some handles of several.
+    let closing = tokio::task::spawn_blocking(move || drop((parts.edge, parts.admin, parts.store)));
     let closed = timeout_at(deadline, closing).await.is_ok();
     if answered && written && closed { Stopped::Drained } else { Stopped::Overdue }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::keyring::{self, KeyringError};
 use super::policy::Trust;
 use super::scopes::{self, ScopeError};
+use crate::authoring::Author;
 use crate::config::{Config, ConfigError, Integration, Place};
 use crate::identity::{Identities, Keyring};
 use crate::links::Sites;
@@ -105,6 +107,15 @@ impl Setup {
         let scopes = scopes::settle(&config, store)?;
         let trust = Trust::derive(&keyring, &scopes);
         Ok(Self { config, keyring, scopes, trust, sites })
+    }
+
+    /// What newsletters are made with.
+    ///
+    /// # Errors
+    /// A URL, host or account in the configuration is none.
+    pub fn author(&self) -> Result<Author, SetupError> {
+        let policy = Arc::new(super::policy::policy(&self.config, &self.trust, 0)?);
+        Author::new(self.config.clone(), policy).map_err(|error| SetupError::Unknown(error.to_string()))
     }
 
     /// The integration of this name, or the only one.

@@ -1,4 +1,4 @@
-//! What runs beside the edge: delivery, the sweep of old events, the watch over the keyring, syncs.
+//! What runs beside the edge: delivery, counting for campaigns, the sweep of old events, the watch over the keyring, syncs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use super::policy::{Trust, policy};
 use super::serve::Parts;
 use super::setup::Setup;
 use super::{keyring, sync};
+use crate::authoring::Author;
+use crate::campaign::{self, PersonOf};
 use crate::clock;
 use crate::edge::Edge;
 use crate::identity::{Keyring, VisitorIds};
@@ -45,9 +47,12 @@ impl Prepared {
     pub(super) fn start(self, parts: &Parts, stop: &CancellationToken) -> SideTasks {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.delivery.run(stop.clone()));
+        let counting =
+            campaign::side_task(parts.store.clone(), person_of(parts), parts.campaigns.clone(), stop.clone());
+        tasks.spawn(whole(counting));
         tasks.spawn(whole(sweep(parts.store.clone(), kept(parts), stop.clone())));
-        let (edge, trust) = (parts.edge.clone(), parts.trust.clone());
-        tasks.spawn(whole(watch_keyring(parts.setup.clone(), edge, trust, stop.clone())));
+        let keyed = Keyed { edge: parts.edge.clone(), trust: parts.trust.clone(), author: parts.author.clone() };
+        tasks.spawn(whole(watch_keyring(parts.setup.clone(), keyed, stop.clone())));
         for (job, every) in self.syncs {
             tasks.spawn(whole(crate::sync::side_task(job, every, stop.clone())));
         }
@@ -103,12 +108,7 @@ fn delivery(parts: &Parts) -> anyhow::Result<Delivery> {
 
 /// Who Raptor is told an event's visitor is, by the keys of the moment.
 fn visitor_of(parts: &Parts) -> VisitorOf {
-    let trust = parts.trust.clone();
-    let owners =
-        parts.setup.config.integrations.iter().flat_map(|integration| {
-            integration.accounts.iter().map(|account| (account.clone(), integration.name.clone()))
-        });
-    let integration_of: HashMap<String, String> = owners.collect();
+    let (trust, integration_of) = (parts.trust.clone(), integration_of(parts));
     Arc::new(move |event: &Event| {
         let trust = trust.load();
         let identities = integration_of.get(&event.account).and_then(|name| trust.identities.get(name));
@@ -117,6 +117,24 @@ fn visitor_of(parts: &Parts) -> VisitorOf {
         let ids = ids.unwrap_or_else(|| VisitorIds::of_event(event.id.0));
         Visitor { coid: ids.coid.to_string(), sid: ids.sid.to_string() }
     })
+}
+
+/// Whom an event is counted as, by the keys of the moment.
+fn person_of(parts: &Parts) -> PersonOf {
+    let (trust, integration_of) = (parts.trust.clone(), integration_of(parts));
+    Arc::new(move |account, reaid| {
+        let trust = trust.load();
+        integration_of.get(account).and_then(|name| trust.identities.get(name))?.person(reaid)
+    })
+}
+
+/// The integration of each account.
+fn integration_of(parts: &Parts) -> HashMap<String, String> {
+    let owners =
+        parts.setup.config.integrations.iter().flat_map(|integration| {
+            integration.accounts.iter().map(|account| (account.clone(), integration.name.clone()))
+        });
+    owners.collect()
 }
 
 fn kept(parts: &Parts) -> store::Kept {
@@ -142,8 +160,15 @@ async fn sweep(store: Store, kept: store::Kept, stop: CancellationToken) {
     }
 }
 
+/// What is made with the keyring, and swapped when it changes.
+struct Keyed {
+    edge: Arc<Edge>,
+    trust: Arc<ArcSwap<Trust>>,
+    author: Arc<ArcSwap<Author>>,
+}
+
 /// Takes up a keyring that another process changed. One that cannot be read changes nothing.
-async fn watch_keyring(setup: Setup, edge: Arc<Edge>, trust: Arc<ArcSwap<Trust>>, stop: CancellationToken) {
+async fn watch_keyring(setup: Setup, keyed: Keyed, stop: CancellationToken) {
     let mut current = setup.keyring.to_toml();
     let mut complaint = String::new();
     while stop.run_until_cancelled(tokio::time::sleep(KEYRING_POLL)).await.is_some() {
@@ -152,7 +177,7 @@ async fn watch_keyring(setup: Setup, edge: Arc<Edge>, trust: Arc<ArcSwap<Trust>>
         match read {
             Ok(Ok(ring)) if ring.to_toml() == current => complaint.clear(),
             Ok(Ok(ring)) => {
-                take_up(&setup, &ring, &edge, &trust);
+                take_up(&setup, &ring, &keyed);
                 current = ring.to_toml();
             }
             Ok(Err(error)) if error.to_string() == complaint => {}
@@ -165,12 +190,16 @@ async fn watch_keyring(setup: Setup, edge: Arc<Edge>, trust: Arc<ArcSwap<Trust>>
     }
 }
 
-fn take_up(setup: &Setup, ring: &Keyring, edge: &Edge, trust: &ArcSwap<Trust>) {
+fn take_up(setup: &Setup, ring: &Keyring, keyed: &Keyed) {
     let fresh = Trust::derive(ring, &setup.scopes);
-    match policy(&setup.config, &fresh, edge.policy.load().generation + 1) {
-        Ok(policy) => {
-            edge.policy.store(Arc::new(policy));
-            trust.store(Arc::new(fresh));
+    let generation = keyed.edge.policy.load().generation + 1;
+    let policy = policy(&setup.config, &fresh, generation).map(Arc::new).map_err(anyhow::Error::from);
+    let both = policy.and_then(|policy| Ok((Author::new(setup.config.clone(), policy.clone())?, policy)));
+    match both {
+        Ok((author, policy)) => {
+            keyed.edge.policy.store(policy);
+            keyed.author.store(Arc::new(author));
+            keyed.trust.store(Arc::new(fresh));
             tracing::info!("the keyring changed: its keys are in use");
         }
         Err(error) => tracing::error!(%error, "the new keyring is not used"),

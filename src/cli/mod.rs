@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 bad usage or configuration, 75 the drain deadline passed.
 
+mod campaign;
 mod demo;
 mod keys;
 mod link;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::{SetupError, keyring::KeyringError, sync::SyncFailure};
+use crate::authoring::AuthorError;
 use crate::config::ConfigError;
 
 /// The edge between a newsletter and a shop.
@@ -61,6 +63,9 @@ enum Command {
     /// Look at the events that wait for Raptor.
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// Look at what became of campaigns.
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
     /// Run a local stand-in for Actito, Raptor and a shop.
     Sandbox(sandbox::Sandbox),
 }
@@ -114,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Rewrite(rewrite) => rewrite.run(&context),
         Command::Sync(sync) => sync.run(&context),
         Command::Outbox(outbox) => outbox.run(&context),
+        Command::Campaign(campaign) => campaign.run(&context),
         Command::Sandbox(sandbox) => sandbox.run(),
     }
 }
@@ -127,6 +133,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<ConfigError>()
+            || cause.downcast_ref::<AuthorError>().is_some_and(AuthorError::is_usage)
             || cause.downcast_ref::<SetupError>().is_some_and(SetupError::is_usage)
             || cause.downcast_ref::<KeyringError>().is_some_and(KeyringError::is_usage)
             || cause.downcast_ref::<SyncFailure>().is_some_and(SyncFailure::is_usage)

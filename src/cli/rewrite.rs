@@ -7,13 +7,12 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{Context, Outcome, UsageError};
-use crate::app::Setup;
-use crate::links::{Account, Campaign, LinkMaker};
-use crate::rewrite::{self, Linker, MAX_DOCUMENT, Options, Rewritten, Shop};
+use crate::app::{Setup, campaign};
+use crate::rewrite::{Format, MAX_DOCUMENT, Report, Rewritten, archive::MAX_ARCHIVE};
 
 #[derive(Args)]
 pub(super) struct Rewrite {
-    /// The newsletter in HTML; `-` is stdin.
+    /// The newsletter: HTML, plain text, a whole e-mail or a zip; `-` is stdin.
     #[arg(value_name = "FILE")]
     newsletter: PathBuf,
     /// The campaign it is for.
@@ -22,6 +21,9 @@ pub(super) struct Rewrite {
     /// The account that opens are counted for, when several are possible.
     #[arg(long, value_name = "A")]
     account: Option<String>,
+    /// Take it for plain text, whatever its name and its first bytes say.
+    #[arg(long)]
+    text: bool,
     /// Exit with 1 when the e-mail platform would reject something in it.
     #[arg(long)]
     strict: bool,
@@ -37,13 +39,27 @@ impl Rewrite {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let setup = Setup::load(&context.config)?;
         let newsletter = read(&self.newsletter)?;
-        let rewritten = rewrite(&setup, &newsletter, &self.campaign, self.account.as_deref())
+        let format = if self.text { Format::Text } else { Format::of(self.newsletter.to_str(), &newsletter) };
+        let rewritten = setup
+            .author()?
+            .rewrite(&newsletter, format, &self.campaign, self.account.as_deref())
             .with_context(|| self.newsletter.display().to_string())?;
+        self.deliver(&rewritten, context)?;
+        if let Err(error) = campaign::remember_links(&setup, &rewritten.report) {
+            eprintln!("`reaid campaign show` will not know what the links say: {error}");
+        }
+        tell(&rewritten.report);
+        let rejected = self.strict && rewritten.report.rejected();
+        Ok(if rejected { Outcome::Incomplete } else { Outcome::Done })
+    }
+
+    /// Writes the newsletter and the report where they were asked for.
+    fn deliver(&self, rewritten: &Rewritten, context: &Context) -> anyhow::Result<()> {
         match &self.output {
-            Some(file) => std::fs::write(file, &rewritten.html)
+            Some(file) => std::fs::write(file, &rewritten.bytes)
                 .map_err(|e| UsageError(format!("cannot write {}: {e}", file.display())))?,
             None if context.json => {}
-            None => io::stdout().lock().write_all(&rewritten.html)?,
+            None => io::stdout().lock().write_all(&rewritten.bytes)?,
         }
         let report = serde_json::to_string(&rewritten.report)?;
         if let Some(file) = &self.report {
@@ -53,19 +69,30 @@ impl Rewrite {
         if context.json {
             super::output::line(report);
         }
-        let links = rewritten.report.links.len();
-        eprintln!("{} of {links} links rewritten, pixel: {}", rewritten.report.rewritten(), rewritten.report.pixel);
-        for finding in &rewritten.report.errors {
-            eprintln!("link {}: {}", finding.number, finding.message);
-        }
-        let rejected = self.strict && !rewritten.report.errors.is_empty();
-        Ok(if rejected { Outcome::Incomplete } else { Outcome::Done })
+        Ok(())
     }
+}
+
+/// What to know about it, on stderr.
+fn tell(report: &Report) {
+    eprintln!("{} of {} links rewritten, pixel: {}", report.rewritten(), report.links.len(), report.pixel);
+    for finding in &report.errors {
+        eprintln!("error: {}{}", of_link(Some(finding.number)), finding.message);
+    }
+    for warning in &report.warnings {
+        eprintln!("warning: {}{}", of_link(warning.number), warning.message);
+    }
+}
+
+/// Links count from 1; what is about none has number 0 or none.
+fn of_link(number: Option<usize>) -> String {
+    number.filter(|number| *number > 0).map_or_else(String::new, |number| format!("link {number}: "))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut newsletter = Vec::new();
-    let limit = MAX_DOCUMENT as u64 + 1;
+    // One byte over the largest of any format: rewriting says which is too large.
+    let limit = MAX_DOCUMENT.max(MAX_ARCHIVE) as u64 + 1;
     if file == Path::new("-") {
         io::stdin().lock().take(limit).read_to_end(&mut newsletter)?;
     } else {
@@ -75,57 +102,4 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
         read.map_err(|e| UsageError(format!("cannot read {}: {e}", file.display())))?;
     }
     Ok(newsletter)
-}
-
-/// Rewrites with the configuration's shops and keys.
-pub(super) fn rewrite(
-    setup: &Setup,
-    newsletter: &[u8],
-    campaign: &str,
-    account: Option<&str>,
-) -> anyhow::Result<Rewritten> {
-    let campaign = Campaign::parse(campaign).map_err(|e| UsageError(format!("--campaign: {e}")))?;
-    let account = account.map(Account::parse).transpose().map_err(|e| UsageError(format!("--account: {e}")))?;
-    let shops = shops(setup)?;
-    let pixel = pixel_shop(setup, &shops, account.as_ref())?;
-    let maker =
-        LinkMaker { keys: &setup.trust.links, base_url: &setup.config.edge.base_url.value, campaign: &campaign };
-    let actito = setup.config.integrations.iter().filter_map(|integration| integration.actito.as_ref());
-    let address_attributes: Vec<_> = actito.map(|actito| actito.email_attribute.clone()).collect();
-    let options = Options {
-        linker: &Linker { sites: &setup.sites, shops: &shops, maker, pixel: &pixel },
-        unsubscribe_patterns: &setup.config.links.unsubscribe_patterns,
-        address_attributes: &address_attributes,
-        pixel: setup.config.links.pixel,
-    };
-    Ok(rewrite::rewrite(newsletter, options)?)
-}
-
-fn shops(setup: &Setup) -> anyhow::Result<Vec<Shop>> {
-    let shop = |site: &crate::config::Site| {
-        let integration = setup.integration(Some(&site.integration))?;
-        let account = Account::parse(&site.account.value)?;
-        Ok(Shop { account, merge_field: integration.merge_field.clone() })
-    };
-    setup.config.sites.iter().map(shop).collect()
-}
-
-/// The shop that opens are counted for: the account asked for, or the only one.
-fn pixel_shop(setup: &Setup, shops: &[Shop], account: Option<&Account>) -> anyhow::Result<Shop> {
-    match (account, shops) {
-        (None, [only]) => Ok(only.clone()),
-        (None, []) => Err(UsageError("the configuration has no [[site]]".to_owned()).into()),
-        (None, several) => {
-            let accounts: Vec<_> = several.iter().map(|shop| shop.account.as_str()).collect();
-            Err(UsageError(format!("say which account the newsletter is for with --account: {}", accounts.join(", ")))
-                .into())
-        }
-        (Some(account), _) => {
-            let owns = |it: &&crate::config::Integration| it.accounts.iter().any(|own| own == account.as_str());
-            let Some(integration) = setup.config.integrations.iter().find(owns) else {
-                return Err(UsageError(format!("--account: no integration has account {}", account.as_str())).into());
-            };
-            Ok(Shop { account: account.clone(), merge_field: integration.merge_field.clone() })
-        }
-    }
 }

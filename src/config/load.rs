@@ -10,9 +10,11 @@ use url::Url;
 use super::place::Source;
 use super::secret::Origin;
 use super::{
-    Actito, Admin, ApiGeneration, Config, ConfigError, Deliver, Edge, Integration, Links, Located, Place, Raptor,
-    SecretSource, Site, Store, UrlStyle, written,
+    Admin, Config, ConfigError, Deliver, Edge, Integration, Links, Located, Place, Raptor, SecretSource, Site, Store,
+    written,
 };
+
+mod actito;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -57,7 +59,7 @@ impl Loader<'_> {
             admin: self.admin(written.admin),
             keyring: self.path(&written.keys.path),
             store: self.store(written.store),
-            links: self.links(written.links),
+            links: self.links(written.links)?,
             raptor: self.raptor(written.raptor)?,
             sites,
             integrations,
@@ -69,8 +71,7 @@ impl Loader<'_> {
     fn notices(&self, written: &written::Written) -> Vec<String> {
         let sites = written.site.iter().filter_map(|site| site.get_ref().cookies.as_ref());
         let hooks = written.integration.iter().filter_map(|it| it.get_ref().webhook_secret.as_ref());
-        let spans = (written.links.utm.iter().map(Spanned::span))
-            .chain(sites.map(Spanned::span))
+        let spans = (sites.map(Spanned::span))
             .chain(hooks.map(Spanned::span))
             .chain(written.activation.iter().map(Spanned::span));
         spans.map(|span| format!("{}: is read, and does nothing in this version", self.source.place(span))).collect()
@@ -129,14 +130,29 @@ impl Loader<'_> {
         }
     }
 
-    fn links(&self, written: written::Links) -> Links {
+    fn links(&self, written: written::Links) -> Result<Links, ConfigError> {
         let patterns = || vec!["unsubscribe".to_owned(), "preferences".to_owned()];
-        Links {
+        Ok(Links {
             pixel: written.pixel.unwrap_or(true),
             respect_gpc: written.respect_gpc.unwrap_or(true),
             former_hosts: written.former_hosts.into_iter().map(|host| self.source.locate(host)).collect(),
             unsubscribe_patterns: written.unsubscribe_patterns.unwrap_or_else(patterns),
-        }
+            utm: self.utm(written.utm.unwrap_or_default())?,
+        })
+    }
+
+    fn utm(&self, written: written::Utm) -> Result<Vec<(String, String)>, ConfigError> {
+        let written::Utm { source, medium, campaign, term, content } = written;
+        let named =
+            [("source", source), ("medium", medium), ("campaign", campaign), ("term", term), ("content", content)];
+        let given = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let used = |(name, value): (&str, Spanned<String>)| {
+            if value.get_ref().is_empty() {
+                return Err(self.source.place(value.span()).complain("expected a value, found an empty one"));
+            }
+            Ok((format!("utm_{name}"), value.into_inner()))
+        };
+        given.map(used).collect()
     }
 
     fn raptor(&self, written: written::Raptor) -> Result<Raptor, ConfigError> {
@@ -254,41 +270,6 @@ impl Loader<'_> {
         Err(account.place.complain(format!("expected an account of 4 or 5 digits, found `{}`", account.value)))
     }
 
-    fn actito(&self, written: written::Actito) -> Result<Actito, ConfigError> {
-        Ok(Actito {
-            api_endpoint: self.api_endpoint(written.api_endpoint)?,
-            entity: written.entity,
-            email: written.email.unwrap_or_default(),
-            api_key: self.secret(written.api_key),
-            profile_table: written.profile_table,
-            profile_table_id: written.profile_table_id,
-            email_attribute: written.email_attribute.unwrap_or_else(|| "emailAddress".to_owned()),
-            reaid_attribute: written.reaid_attribute.unwrap_or_else(|| "reaid".to_owned()),
-            url_style: match written.url_style {
-                None | Some(written::UrlStyle::Prefixed) => UrlStyle::Prefixed,
-                Some(written::UrlStyle::Plain) => UrlStyle::Plain,
-            },
-            profiles_api: generation(written.profiles_api),
-            import_api: generation(written.import_api),
-            calls_per_minute: self.at_least_one(written.calls_per_minute, 90)?,
-            concurrency: self.at_least_one(written.concurrency, 4)? as usize,
-            imports_per_day: written.imports_per_day.unwrap_or(12),
-            allow_private: written.allow_private.unwrap_or(false),
-        })
-    }
-
-    /// One of Actito's four named hosts, or a URL.
-    fn api_endpoint(&self, written: Spanned<String>) -> Result<Url, ConfigError> {
-        let host = match written.get_ref().as_str() {
-            name @ ("api" | "api1" | "api3" | "apitest") => format!("https://{name}.actito.com"),
-            url => url.to_owned(),
-        };
-        let place = self.source.place(written.span());
-        self.http_url(Spanned::new(written.span(), host)).map(|url| url.value).map_err(|_| {
-            place.complain(format!("expected api, api1, api3, apitest or a URL, found `{}`", written.get_ref()))
-        })
-    }
-
     fn at_least_one(&self, written: Option<Spanned<u32>>, default: u32) -> Result<u32, ConfigError> {
         match written {
             None => Ok(default),
@@ -310,14 +291,6 @@ impl Loader<'_> {
 
     fn path(&self, written: &Path) -> PathBuf {
         self.folder.join(written)
-    }
-}
-
-fn generation(written: Option<written::ApiGeneration>) -> ApiGeneration {
-    match written {
-        None | Some(written::ApiGeneration::Auto) => ApiGeneration::Auto,
-        Some(written::ApiGeneration::V4) => ApiGeneration::V4,
-        Some(written::ApiGeneration::V5) => ApiGeneration::V5,
     }
 }
 

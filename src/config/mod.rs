@@ -4,6 +4,7 @@
 //! command needs them ([`SecretSource::read`]), so that `reaid mint` does not ask for an API key.
 //! Every complaint names file, line and key.
 
+mod actito;
 mod load;
 mod place;
 mod secret;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use actito::{Actito, ApiGeneration, Assumed, UrlStyle, V5Write};
 pub use place::{ConfigError, Located, Place};
 pub use secret::SecretSource;
 
@@ -119,6 +121,8 @@ pub struct Links {
     pub former_hosts: Vec<Located<String>>,
     /// Case-insensitive substrings of a URL that mark unsubscribe and preference links.
     pub unsubscribe_patterns: Vec<String>,
+    /// Parameters that destinations get: `utm_source` and its value, ….
+    pub utm: Vec<(String, String)>,
 }
 
 /// `[raptor]`: where events go.
@@ -185,59 +189,4 @@ pub struct Integration {
     pub actito: Option<Actito>,
     /// How often `serve` syncs by itself.
     pub every: Option<Duration>,
-}
-
-/// The Actito half of an integration.
-#[derive(Clone, Debug)]
-pub struct Actito {
-    /// Scheme and host, as in `https://api3.actito.com`.
-    pub api_endpoint: Url,
-    /// The entity's name.
-    pub entity: String,
-    /// The technical contact.
-    pub email: String,
-    /// The API key.
-    pub api_key: SecretSource,
-    /// The profile table's name (V4 URLs).
-    pub profile_table: String,
-    /// The profile table's id (V5 URLs).
-    pub profile_table_id: String,
-    /// The attribute that holds the e-mail address.
-    pub email_attribute: String,
-    /// The attribute that holds the REAID.
-    pub reaid_attribute: String,
-    /// Whether URLs carry a category before the version.
-    pub url_style: UrlStyle,
-    /// Which generation of the profile calls to use.
-    pub profiles_api: ApiGeneration,
-    /// Which generation of mass imports to use.
-    pub import_api: ApiGeneration,
-    /// Calls a minute, all kinds together.
-    pub calls_per_minute: u32,
-    /// Calls in flight at once.
-    pub concurrency: usize,
-    /// Mass imports a day and table.
-    pub imports_per_day: u32,
-    /// Whether the endpoint's name may resolve to a private address.
-    pub allow_private: bool,
-}
-
-/// Whether Actito's URLs carry a category before the version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UrlStyle {
-    /// `/profiles/v4/entity/…`
-    Prefixed,
-    /// `/v4/entity/…`
-    Plain,
-}
-
-/// Which generation of an Actito API to speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiGeneration {
-    /// Ask at start which answers.
-    Auto,
-    /// V4 only.
-    V4,
-    /// V5 only.
-    V5,
 }

@@ -1,6 +1,5 @@
 //! `proxy.toml` as typed. Every table refuses keys it does not know.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -74,7 +73,17 @@ pub(super) struct Links {
     #[serde(default)]
     pub(super) former_hosts: Vec<Spanned<String>>,
     pub(super) unsubscribe_patterns: Option<Vec<String>>,
-    pub(super) utm: Option<Spanned<BTreeMap<String, String>>>,
+    pub(super) utm: Option<Utm>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Utm {
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) medium: Option<Spanned<String>>,
+    pub(super) campaign: Option<Spanned<String>>,
+    pub(super) term: Option<Spanned<String>>,
+    pub(super) content: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -155,7 +164,30 @@ pub(super) struct Actito {
     pub(super) calls_per_minute: Option<Spanned<u32>>,
     pub(super) concurrency: Option<Spanned<u32>>,
     pub(super) imports_per_day: Option<u32>,
+    pub(super) licence: Option<String>,
     pub(super) allow_private: Option<bool>,
+    pub(super) assumed: Option<Assumed>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Assumed {
+    pub(super) list_first_page: Option<u32>,
+    pub(super) list_page_size: Option<Spanned<u32>>,
+    pub(super) v5_write: Option<V5Write>,
+    pub(super) import_max_size: Option<Spanned<Size>>,
+    pub(super) import_file_part: Option<Spanned<String>>,
+    pub(super) import_parameters_part: Option<Spanned<String>>,
+    pub(super) import_report_field: Option<Spanned<String>>,
+    pub(super) import_done: Option<Vec<String>>,
+    pub(super) import_failed: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum V5Write {
+    Patch,
+    Put,
 }
 
 #[derive(Deserialize)]

@@ -45,12 +45,14 @@ async fn once(context: &Context, stage: &Stage, synced: &Summary, report: &Repor
     let recipients = stage.recipients();
     let visits = visit::all(stage, &recipients).await?;
     let delivered = stage.delivered(visits.events()).await;
+    let (identified, counted) = stage.identified(visits.events()).await;
     let rows = [
         ("profiles synced", synced.written, synced.listed - synced.skipped_in_all()),
         ("links rewritten", report.rewritten() as u64, visits.links_of_ours),
         ("clicks answered", visits.landed, visits.clicks),
         ("opens answered", visits.opened, recipients.len() as u64),
         ("events delivered", delivered, visits.events()),
+        ("clicks identified", identified, counted),
     ];
     let good = rows.iter().all(|(_, done, of)| done == of && *done > 0);
     if context.json {

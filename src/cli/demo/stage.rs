@@ -11,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::campaign::Campaigns;
 use crate::app::sync::{self, Summary};
 use crate::app::{App, Setup, Stopped, keyring};
-use crate::cli::rewrite;
 use crate::clock;
 use crate::config::Config;
 use crate::identity::Keyring;
-use crate::rewrite::Report;
+use crate::rewrite::{Format, Report};
 use crate::sandbox::{self, Options, Sandbox, TrackingCall};
 
 /// The newsletter that ships with the project, and the host that stands in it for the shop.
@@ -29,6 +29,12 @@ const SPEED: u32 = 100;
 
 /// What the summary waits for deliveries; they take a second or two.
 const DELIVERY: Duration = Duration::from_secs(60);
+
+/// How often to look whether all is counted; that happens each second.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The newsletter's campaign.
+const CAMPAIGN: &str = "demo";
 
 /// Somebody who gets the newsletter.
 pub(super) struct Recipient {
@@ -79,8 +85,8 @@ impl Stage {
     /// Rewrites the newsletter and hands it to the sandbox's Actito.
     pub(super) fn publish_newsletter(&self) -> anyhow::Result<Report> {
         let newsletter = NEWSLETTER.replace(NEWSLETTER_HOST, &self.sandbox_url());
-        let rewritten = rewrite::rewrite(&self.setup, newsletter.as_bytes(), "demo", None)?;
-        self.sandbox.publish_newsletter(String::from_utf8(rewritten.html)?)?;
+        let rewritten = self.setup.author()?.rewrite(newsletter.as_bytes(), Format::Html, CAMPAIGN, None)?;
+        self.sandbox.publish_newsletter(String::from_utf8(rewritten.bytes)?)?;
         Ok(rewritten.report)
     }
 
@@ -98,6 +104,25 @@ impl Stage {
     pub(super) async fn delivered(&self, expected: u64) -> u64 {
         let all = tokio::time::timeout(DELIVERY, self.sandbox.raptor_received(expected)).await;
         all.map_or_else(|_| self.sandbox.raptor().received, |_| self.sandbox.raptor().received)
+    }
+
+    /// Of the clicks of people's browsers, how many carried a valid REAID, and how many there were: once
+    /// all of `expected` events are counted, or time is up.
+    pub(super) async fn identified(&self, expected: u64) -> (u64, u64) {
+        let campaigns = Campaigns::of(self.store.clone());
+        let deadline = tokio::time::Instant::now() + DELIVERY;
+        loop {
+            let accounts = tokio::task::block_in_place(|| campaigns.show(CAMPAIGN, None)).map(|shown| shown.accounts);
+            let accounts = accounts.unwrap_or_default();
+            let counted: u64 = accounts.iter().map(|one| one.clicks + one.opens).sum();
+            if counted >= expected || tokio::time::Instant::now() > deadline {
+                let of_people = accounts.iter().flat_map(|one| &one.events);
+                let of_people = of_people.filter(|it| it.kind == "click" && it.agent == "human");
+                let valid = of_people.filter(|it| it.identity == "valid").map(|it| it.events).sum();
+                return (valid, accounts.iter().map(|one| one.human_clicks).sum());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits for the `n`th tracking call, and gives those that are kept.

@@ -1,5 +1,6 @@
 //! Configurations, right and wrong.
 
+use super::super::Assumed;
 use super::*;
 
 const SMALLEST: &str = r#"[edge]
@@ -76,6 +77,8 @@ fn what_the_example_leaves_out_is_written_as_it_would_be_read() {
     let actito = integration.actito.as_ref().unwrap();
     assert_eq!((actito.calls_per_minute, actito.concurrency, actito.allow_private), (90, 4, false));
     assert_eq!((actito.email_attribute.as_str(), actito.reaid_attribute.as_str()), ("emailAddress", "reaid"));
+    let usual = Assumed { import_report_field: Some("reportRecipients".to_owned()), ..Assumed::default() };
+    assert_eq!((&actito.assumed, actito.licence.as_deref()), (&usual, Some("acme")));
     assert!(config.notices.is_empty());
 }
 
@@ -88,6 +91,23 @@ fn named_endpoints_become_urls() {
     assert_eq!(actito.api_endpoint.as_str(), "https://api3.actito.com/");
     assert_eq!((actito.calls_per_minute, actito.concurrency, actito.imports_per_day), (90, 4, 12));
     assert_eq!(actito.reaid_attribute, "reaid");
+}
+
+#[test]
+fn a_wrong_assumption_is_refused_with_its_place() {
+    let actito = r#"actito = { api_endpoint = "api3", entity = "e", api_key = { env = "K" }, profile_table = "T", profile_table_id = "31", assumed = { ASSUMED } }
+[[site]]"#;
+    for (assumed, says) in [
+        ("import_max_size = \"101MB\"", "expected 1MB to 100MB, found 101.0 MB"),
+        ("import_report_field = \"to\"", "expected email = \"…\" in actito: there is nobody to report to"),
+        ("import_file_part = \"a b\"", "expected letters, digits, `_` and `-`, found `a b`"),
+        ("list_page_size = 0", "expected at least 1, found 0"),
+    ] {
+        let actito = actito.replace("ASSUMED", assumed);
+        let error = parse(&SMALLEST.replace("[[site]]", &actito)).unwrap_err().to_string();
+        let key = assumed.split(' ').next().unwrap();
+        assert!(error.contains(&format!("assumed.{key}: {says}")), "{error}");
+    }
 }
 
 #[test]
@@ -154,11 +174,20 @@ fn a_secret_written_inline_is_refused_and_not_repeated() {
 
 #[test]
 fn what_does_nothing_yet_is_said() {
-    let text =
-        SMALLEST.replace("[[site]]", "webhook_secret = { env = \"X\" }\n[links]\nutm = { source = \"n\" }\n[[site]]");
+    let text = SMALLEST.replace("[[site]]", "webhook_secret = { env = \"X\" }\n[[site]]");
     let notices = parse(&text).unwrap().notices.join("\n");
-    assert!(notices.contains("proxy.toml:15: links.utm: is read"), "{notices}");
     assert!(notices.contains("proxy.toml:13: integration.webhook_secret: is read"), "{notices}");
+}
+
+#[test]
+fn utm_parameters_have_their_full_names() {
+    let links = |utm: &str| parse(&SMALLEST.replace("[[site]]", &format!("[links]\nutm = {{ {utm} }}\n[[site]]")));
+    let utm = links("medium = \"e-mail\", source = \"n\"").unwrap().links.utm;
+    let query: Vec<_> = utm.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(query.join("&"), "utm_source=n&utm_medium=e-mail");
+    let empty = links("term = \"\"").unwrap_err().to_string();
+    assert!(empty.contains("links.utm.term: expected a value"), "{empty}");
+    assert!(links("colour = \"n\"").unwrap_err().to_string().contains("colour"));
 }
 
 #[test]
