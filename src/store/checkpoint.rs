@@ -4,6 +4,7 @@
 //! little ahead. So when the log has grown past [`HARD_LIMIT`], the writer is held for the last bit:
 //! by a lock of our own, because waiting for SQLite's would starve.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{StoreError, file, schema};
+use super::{Loss, StoreError, file, schema, scrub};
 
 /// Below this the log is left alone: a reader's cost, and what a start has to recover, stay small.
 const SOFT_LIMIT: u64 = 4 << 20;
@@ -29,6 +30,9 @@ const STEP_ASIDE: Duration = Duration::from_micros(200);
 
 /// At the end: how long to wait for others' readers before the log is left to the next one to close.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often emptying the log is tried: with twice [`PATIENCE`] each, five seconds of other processes' readers.
+const EMPTYINGS: u32 = 50;
 
 /// The writer's side: tells that there were commits, and waits its turn.
 #[derive(Clone)]
@@ -80,6 +84,33 @@ impl Checkpointer {
 
     pub(super) fn bell(&self) -> Bell {
         Bell(self.signal.clone())
+    }
+
+    /// Takes what was deleted out of the files for good: empties the log and overwrites what moved rows left behind
+    /// in `raw`, the database at `path`; whether it could.
+    pub(super) fn expunge(&self, path: &Path, raw: &File) -> Result<bool, StoreError> {
+        let connection = schema::connect(path)?;
+        connection.busy_timeout(PATIENCE)?;
+        // What is read there must be all there is.
+        let emptied = self.empty_log(&connection)?.is_some();
+        let scrubbed = emptied && scrub::scrub(raw, path, &connection, || self.empty_log(&connection))?;
+        Ok(scrubbed && self.empty_log(&connection)?.is_some())
+    }
+
+    /// Cuts the log to nothing. The writer is held until the guard is dropped; none when others kept reading.
+    fn empty_log(&self, connection: &Connection) -> Result<Option<MutexGuard<'_, ()>>, StoreError> {
+        for _ in 0..EMPTYINGS {
+            self.signal.wanted.store(true, Ordering::Release);
+            let held = self.signal.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            self.signal.wanted.store(false, Ordering::Release);
+            match connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
+                Ok(false) => return Ok(Some(held)),
+                Err(error) if Loss::of(&error) != Loss::Busy => return Err(error.into()),
+                Ok(true) | Err(_) => drop(held),
+            }
+            thread::sleep(PATIENCE);
+        }
+        Ok(None)
     }
 
     /// Empties the log and ends the thread.

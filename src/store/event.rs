@@ -77,6 +77,8 @@ pub enum Verdict {
     /// Switched off: by the integration, by Global Privacy Control, for want of consent, or because
     /// the page is on a host that left every site.
     Disabled,
+    /// The person asked to be forgotten.
+    Suppressed,
 }
 
 /// Where an event is in its life.
@@ -168,7 +170,8 @@ impl Agent {
 
 impl Verdict {
     /// All of them. The position of one is its number on disk: add at the end only.
-    pub const ALL: [Self; 5] = [Self::Valid, Self::Missing, Self::MergeField, Self::CheckFailed, Self::Disabled];
+    pub const ALL: [Self; 6] =
+        [Self::Valid, Self::Missing, Self::MergeField, Self::CheckFailed, Self::Disabled, Self::Suppressed];
 
     /// The label for metrics, logs and output.
     pub fn as_str(self) -> &'static str {
@@ -178,6 +181,7 @@ impl Verdict {
             Self::MergeField => "merge_field",
             Self::CheckFailed => "check_failed",
             Self::Disabled => "disabled",
+            Self::Suppressed => "suppressed",
         }
     }
 }

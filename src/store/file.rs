@@ -31,6 +31,12 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The main file, to be read and written beside SQLite.
+pub(super) fn open(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.map_err(|source| StoreError::File { path: path.to_path_buf(), source })
+}
+
 /// The write-ahead log that belongs to the database at `path`.
 pub(super) fn wal_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -38,7 +44,8 @@ pub(super) fn wal_of(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+/// The folder that a file lies in.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),

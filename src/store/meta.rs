@@ -54,6 +54,16 @@ pub fn remember_scope(connection: &Connection, account: &str, scope: &str) -> ru
     set(connection, &scope_key(account), scope)
 }
 
+/// Every scope that REAIDs were ever made in.
+///
+/// # Errors
+/// What SQLite says.
+pub fn scopes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    Ok(list(connection, SCOPE)?.into_iter().map(|(_, scope)| scope).collect())
+}
+
+const SCOPE: &str = "scope.";
+
 fn scope_key(account: &str) -> String {
-    format!("scope.{account}")
+    format!("{SCOPE}{account}")
 }

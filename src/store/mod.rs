@@ -4,7 +4,7 @@
 //! [`Outcome::Committed`]. One thread writes (`writer`), and everything that waits for it shares one
 //! commit. Checkpoints run on a thread of their own (`checkpoint`). A database of a newer version
 //! is refused and left byte for byte as it was (`schema`). SQL is spoken in this folder only; who
-//! calls passes jobs that use the functions of [`meta`], [`outbox`], [`profiles`] and [`campaigns`].
+//! calls passes jobs that use the functions of [`meta`], [`outbox`], [`sync`] and [`campaigns`].
 
 mod append;
 mod checkpoint;
@@ -17,14 +17,18 @@ mod inbox;
 mod readers;
 mod retention;
 mod schema;
+mod scrub;
 mod writer;
 
 pub mod campaigns;
 pub mod meta;
 pub mod outbox;
-pub mod profiles;
+pub mod person;
+pub mod suppressions;
+pub mod sync;
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -79,6 +83,9 @@ struct Inner {
     counters: Arc<Counters>,
     writer: Option<JoinHandle<()>>,
     checkpointer: Option<Checkpointer>,
+    /// The database as a file. Open for longer than any connection: closing it takes SQLite's locks away from the
+    /// whole process.
+    raw: File,
 }
 
 impl Store {
@@ -90,6 +97,7 @@ impl Store {
     pub fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         file::prepare(path)?;
         schema::refuse_newer(path)?;
+        let raw = file::open(path)?;
         let connection = schema::connect(path)?;
         schema::migrate(&connection)?;
         let counters = Arc::new(Counters::default());
@@ -97,7 +105,8 @@ impl Store {
         let checkpointer = Checkpointer::start(path)?;
         let writer = writer::start(connection, inbox.clone(), limits, counters.clone(), checkpointer.bell())?;
         let readers = Readers::new(path);
-        let inner = Inner { inbox, readers, counters, writer: Some(writer), checkpointer: Some(checkpointer) };
+        let (writer, checkpointer) = (Some(writer), Some(checkpointer));
+        let inner = Inner { inbox, readers, counters, writer, checkpointer, raw };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -148,6 +157,11 @@ impl Store {
         self.inner.readers.with(job)
     }
 
+    /// The folder that the database lies in: on the same disk, and as private.
+    pub fn folder(&self) -> PathBuf {
+        file::folder_of(self.inner.readers.path())
+    }
+
     /// Says what is done to each event on the writer's thread before it is written: `door` may change
     /// it and decides whether it is [`State::Waiting`] or [`State::Kept`]. Without a door events are kept.
     pub fn set_door(&self, door: impl Fn(&mut Event) -> State + Send + Sync + 'static) {
@@ -169,6 +183,17 @@ impl Store {
     /// Is notified after every commit that carried events.
     pub fn appended(&self) -> &Arc<Notify> {
         self.inner.inbox.appended()
+    }
+
+    /// Takes what was deleted out of all files for good: the write-ahead log is moved into the database and cut to
+    /// nothing, and what moved rows left behind in the database is overwritten. Reads all of the database. Blocks;
+    /// clicks may wait for some milliseconds now and then. `false` when others kept reading for too long.
+    ///
+    /// # Errors
+    /// What SQLite or the file system says.
+    pub fn expunge(&self) -> Result<bool, StoreError> {
+        let checkpointer = self.inner.checkpointer.as_ref();
+        checkpointer.map_or(Ok(false), |it| it.expunge(self.inner.readers.path(), &self.inner.raw))
     }
 
     /// What happened to events so far in this process.

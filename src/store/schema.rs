@@ -16,7 +16,13 @@ use super::{BUSY_TIMEOUT, StoreError, file};
 const APPLICATION_ID: u32 = 0x5245_4149;
 
 /// Migration `n` moves a database from version `n` to `n + 1`. Never edited once released.
-const MIGRATIONS: &[&[&str]] = &[&[V1, super::profiles::SCHEMA], &[super::campaigns::SCHEMA]];
+const MIGRATIONS: &[&[&str]] = &[
+    &[V1, super::sync::SCHEMA_V1],
+    &[super::campaigns::SCHEMA],
+    &[super::sync::SCHEMA_IMPORTS],
+    &[super::suppressions::SCHEMA],
+    &[super::sync::SCHEMA_ASKED],
+];
 
 /// `tally` counts the events of each account and state, so that nothing ever has to count rows: every
 /// function that moves an event moves its tally in the same transaction.
@@ -83,6 +89,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // What is deleted is overwritten, always: whoever is erased today may have been swept out yesterday.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     Ok(connection)
 }
 
