@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::export::ExportError;
 use crate::actito;
 use crate::store::StoreError;
 
@@ -44,6 +45,12 @@ pub enum SyncError {
     /// The store does not do what it should.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The export file cannot be read.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// What was put aside on disk cannot be written or read back.
+    #[error("cannot put rows aside beside the store ({0}): check the folder of the store, its rights and its space")]
+    Spool(std::io::ErrorKind),
 }
 
 impl SyncError {
@@ -55,6 +62,8 @@ impl SyncError {
             Self::Actito(error) => error.kind(),
             Self::GaveUp { .. } => "gave_up",
             Self::Store(_) => "store",
+            Self::Export(_) => "export",
+            Self::Spool(_) => "spool",
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SyncError;
 use crate::clock::{self, Timestamp};
-use crate::store::{Store, profiles};
+use crate::store::{Store, sync as memory};
 
 /// The holder shows that it lives this often.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
@@ -23,6 +23,7 @@ pub(super) struct Lease {
     store: Store,
     integration: String,
     token: String,
+    licence: String,
     beating: JoinHandle<()>,
     /// Cancelled when somebody else took over.
     pub(super) lost: CancellationToken,
@@ -30,33 +31,41 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Takes the right, or says who has it.
-    pub(super) async fn take(store: &Store, integration: &str) -> Result<Self, SyncError> {
+    ///
+    /// While it is held, the calls of `licence` count as unknown: a crash leaves them so.
+    pub(super) async fn take(store: &Store, integration: &str, licence: &str) -> Result<Self, SyncError> {
         let mine = mine(integration, clock::now());
         let (token, row) = (mine.token.clone(), mine.clone());
         let holder = store.write(move |db| {
-            let held = profiles::lease(db, &row.integration)?.filter(|held| is_live(held, &row));
+            let held = memory::lease(db, &row.integration)?.filter(|held| is_live(held, &row));
             if held.is_none() {
-                profiles::put_lease(db, &row)?;
+                memory::put_lease(db, &row)?;
             }
             Ok(held)
         });
         match holder.await? {
             Some(held) => Err(running(held)),
-            None => Ok(Self::beating(store.clone(), mine.integration, token)),
+            None => Ok(Self::beating(store.clone(), mine.integration, token, licence.to_owned())),
         }
     }
 
-    fn beating(store: Store, integration: String, token: String) -> Self {
+    fn beating(store: Store, integration: String, token: String, licence: String) -> Self {
         let lost = CancellationToken::new();
-        let beating = tokio::spawn(beat(store.clone(), integration.clone(), token.clone(), lost.clone()));
-        Self { store, integration, token, beating, lost }
+        let beating =
+            tokio::spawn(beat(store.clone(), integration.clone(), token.clone(), licence.clone(), lost.clone()));
+        Self { store, integration, token, licence, beating, lost }
     }
 
-    /// Gives the right back.
-    pub(super) async fn release(self) {
+    /// Gives the right back, and notes how many calls started in the last minute.
+    pub(super) async fn release(self, spent: u32) {
         self.beating.abort();
-        let (integration, token) = (self.integration.clone(), self.token.clone());
-        let released = self.store.write(move |db| profiles::release(db, &integration, &token)).await;
+        let (integration, token, licence) = (self.integration.clone(), self.token.clone(), self.licence.clone());
+        let calls = memory::Calls { at: clock::now().millis(), spent: Some(spent) };
+        let released = self.store.write(move |db| {
+            memory::put_calls(db, &licence, calls)?;
+            memory::release(db, &integration, &token)
+        });
+        let released = released.await;
         if let Err(error) = released {
             tracing::warn!(%error, integration = self.integration, "the sync's lease was not given back, it ends by itself");
         }
@@ -69,19 +78,23 @@ impl Drop for Lease {
     }
 }
 
-async fn beat(store: Store, integration: String, token: String, lost: CancellationToken) {
+async fn beat(store: Store, integration: String, token: String, licence: String, lost: CancellationToken) {
     loop {
         tokio::time::sleep(BEAT_EVERY).await;
-        let (name, mine, now) = (integration.clone(), token.clone(), clock::now().millis());
+        let (name, mine, licence, now) = (integration.clone(), token.clone(), licence.clone(), clock::now().millis());
         // A beat that fails is made up for by the next: only a row of somebody else ends the run.
-        if let Ok(false) = store.write(move |db| profiles::beat(db, &name, &mine, now)).await {
+        let beat = store.write(move |db| {
+            memory::put_calls(db, &licence, memory::Calls { at: now, spent: None })?;
+            memory::beat(db, &name, &mine, now)
+        });
+        if let Ok(false) = beat.await {
             return lost.cancel();
         }
     }
 }
 
-fn mine(integration: &str, now: Timestamp) -> profiles::Lease {
-    profiles::Lease {
+fn mine(integration: &str, now: Timestamp) -> memory::Lease {
+    memory::Lease {
         integration: integration.to_owned(),
         token: format!("{:032x}", fastrand::u128(..)),
         host: host(),
@@ -92,13 +105,13 @@ fn mine(integration: &str, now: Timestamp) -> profiles::Lease {
 }
 
 /// Whether the holder of a lease still runs, as far as `me` can tell.
-fn is_live(held: &profiles::Lease, me: &profiles::Lease) -> bool {
+fn is_live(held: &memory::Lease, me: &memory::Lease) -> bool {
     let silent = Timestamp::from_millis(me.beat_at).since(Timestamp::from_millis(held.beat_at));
     silent < STALE_AFTER && (held.host != me.host || process_lives(held.pid))
 }
 
 /// Whether the holder of a lease still runs, as far as this process can tell.
-pub(super) fn lives(held: &profiles::Lease) -> bool {
+pub(super) fn lives(held: &memory::Lease) -> bool {
     is_live(held, &mine(&held.integration, clock::now()))
 }
 
@@ -113,7 +126,7 @@ fn host() -> String {
     if name.trim().is_empty() { "this machine".to_owned() } else { name.trim().to_owned() }
 }
 
-fn running(held: profiles::Lease) -> SyncError {
+fn running(held: memory::Lease) -> SyncError {
     let since = Timestamp::from_millis(held.started_at).rfc3339();
     SyncError::Running { integration: held.integration, host: held.host, pid: held.pid, since }
 }
@@ -124,9 +137,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_796_000_000);
 
-    fn held(host: &str, pid: u32, silent: Duration) -> profiles::Lease {
+    fn held(host: &str, pid: u32, silent: Duration) -> memory::Lease {
         let beat_at = NOW.before(silent).millis();
-        profiles::Lease { host: host.into(), pid, beat_at, ..mine("shop", NOW) }
+        memory::Lease { host: host.into(), pid, beat_at, ..mine("shop", NOW) }
     }
 
     #[test]

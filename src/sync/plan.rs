@@ -1,11 +1,11 @@
-//! What must be done about a profile. Pure: the list, the wanted REAIDs and the memory come in, steps
-//! come out.
+//! What must be done about a profile. Pure: what was seen, what is wanted and what we remember come in,
+//! a verdict comes out.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::actito::{Profile, ProfileId};
+use crate::actito::ProfileId;
+use crate::clock::Timestamp;
 
 /// The REAID that an address must have.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Wanted {
     Reaid(String),
     /// None: the person is suppressed, the attribute must be empty.
     None,
-    /// The address is none, and why, in words that do not repeat it.
+    /// The address is none, and why, in words that do not repeat it: the attribute must be empty, too.
     Invalid(String),
 }
 
@@ -31,25 +31,68 @@ impl fmt::Debug for Wanted {
 /// Says which REAID an address must have. Called for each profile of each run: it must not block.
 pub type WantedFn = Arc<dyn Fn(&str) -> Wanted + Send + Sync>;
 
-/// Three listed profiles are hardly all deleted at once; asking for more would only cost calls.
-const WITNESSES: usize = 3;
+/// Says whether a REAID is that of somebody who is suppressed. Called before each write: it must not block.
+pub type IsSuppressed = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// What the store remembers of a profile.
+/// The first bytes of a value's SHA-256: enough to tell values apart, too little to be one.
+pub use crate::store::sync::Fingerprint;
+
+/// What is remembered of a value of the attribute: never the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// How often writing it failed in a row; 0 when Actito confirmed the last write.
-    pub failures: u64,
+pub struct Stamp {
+    /// The key that the REAID was made with; none of an empty attribute.
+    pub key_id: Option<u8>,
+    /// Which REAID it is.
+    pub fingerprint: Fingerprint,
 }
 
-/// What to do about one profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Set the attribute.
-    Write(Change),
-    /// Nothing: the attribute holds what it must.
-    Right,
-    /// Nothing: there is no REAID for this profile.
-    Skip(Skip),
+impl Stamp {
+    /// The stamp of a value; the empty text is a value, too.
+    pub fn of(value: &str) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.copy_from_slice(&digest.as_ref()[..size_of::<Fingerprint>()]);
+        Self { key_id: key_id(value), fingerprint }
+    }
+}
+
+/// The first byte of a REAID is its key id.
+fn key_id(reaid: &str) -> Option<u8> {
+    use base64::Engine as _;
+    let start = reaid.get(..4)?;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(start).ok()?.first().copied()
+}
+
+/// What the store remembers of a profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// How often writing it failed in a row.
+    pub failures: u64,
+    /// What Actito confirmed last, and when.
+    pub confirmed: Option<(Stamp, Timestamp)>,
+    /// What an import under way is about to write.
+    pub pending: Option<Stamp>,
+}
+
+/// A profile as a source shows it. Its address went no further than the source.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The profile.
+    pub id: ProfileId,
+    /// What the attribute holds; `None` when the source does not say.
+    pub held: Option<String>,
+    /// What it must hold.
+    pub wanted: Wanted,
+    /// Whether there is no address at all.
+    pub blank: bool,
+    /// What we remember of it.
+    pub known: Option<Known>,
+}
+
+impl fmt::Debug for Sighting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Sighting({}, {:?}, {:?})", self.id, self.wanted, self.known)
+    }
 }
 
 /// A value to be written, and why.
@@ -61,6 +104,8 @@ pub struct Change {
     pub reaid: String,
     /// Why it is written.
     pub cause: Cause,
+    /// How often writing it failed in a row.
+    pub failures: u64,
 }
 
 impl Change {
@@ -69,11 +114,19 @@ impl Change {
         self.reaid.is_empty()
     }
 
-    /// The key id that begins the REAID; none when the attribute is emptied.
-    pub fn key_id(&self) -> Option<u8> {
-        use base64::Engine as _;
-        let start = self.reaid.get(..4)?;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(start).ok()?.first().copied()
+    /// How soon it matters, and how it may be written.
+    pub fn lane(&self) -> Lane {
+        match self.cause {
+            _ if self.clears() => Lane::Clear,
+            Cause::New | Cause::Changed => Lane::Fresh,
+            Cause::Rotated | Cause::Drifted | Cause::NoAddress => Lane::Known,
+            Cause::Retry => Lane::Retry,
+        }
+    }
+
+    /// What is remembered of it.
+    pub fn stamp(&self) -> Stamp {
+        Stamp::of(&self.reaid)
     }
 }
 
@@ -88,19 +141,53 @@ impl fmt::Debug for Change {
 pub enum Cause {
     /// We never confirmed a value of this profile.
     New,
-    /// We confirmed one, and now Actito or the address says otherwise.
+    /// Its address became another since.
+    Changed,
+    /// The active identity key became another since.
+    Rotated,
+    /// Somebody else changed the attribute.
     Drifted,
     /// The last attempt failed.
     Retry,
+    /// It has no valid address any more.
+    NoAddress,
+}
+
+/// How soon a change matters, and how it may be written. The order is that of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The attribute is to be emptied: one by one, because nobody knows whether an empty field of an import
+    /// does that.
+    Clear,
+    /// Somebody who would get the next newsletter without a REAID, or with a wrong one.
+    Fresh,
+    /// Somebody whose old value does for now.
+    Known,
+    /// Rows that failed before: last, so that those that fail for ever hold up no others.
+    Retry,
+}
+
+impl Lane {
+    /// All, in the order of writing.
+    pub const ALL: [Self; 4] = [Self::Clear, Self::Fresh, Self::Known, Self::Retry];
+
+    /// Those that an import may carry.
+    pub const IMPORTED: [Self; 3] = [Self::Fresh, Self::Known, Self::Retry];
 }
 
 impl Cause {
+    /// All, so that a byte can stand for one.
+    pub const ALL: [Self; 6] = [Self::New, Self::Changed, Self::Rotated, Self::Drifted, Self::Retry, Self::NoAddress];
+
     /// Its name in results.
     pub const fn name(self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::Changed => "changed",
+            Self::Rotated => "rotated",
             Self::Drifted => "drifted",
             Self::Retry => "retry",
+            Self::NoAddress => "no_address",
         }
     }
 }
@@ -132,234 +219,81 @@ impl Skip {
     }
 }
 
-/// What must be done about one profile, given the REAID it must have and what we know of it.
-pub fn action(profile: &Profile, wanted: &Wanted, known: Option<&Known>) -> Action {
-    let reaid = match wanted {
-        Wanted::Invalid(_) if profile.address.trim().is_empty() => return Action::Skip(Skip::EmptyAddress),
-        Wanted::Invalid(why) => return Action::Skip(Skip::InvalidAddress(why.clone())),
+/// What to do about one profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Set the attribute.
+    Write(Change),
+    /// Nothing: it holds what it must. With a stamp where our memory says otherwise and must learn of it.
+    Right(Option<Stamp>),
+    /// Nothing now: an import under way writes this profile. `overtaken` when it writes an older value,
+    /// so that the profile must be looked at again afterwards.
+    Pending {
+        /// Whether it must be looked at again.
+        overtaken: bool,
+    },
+    /// Nothing: the source is older than our last confirmed write, and says otherwise.
+    Outdated,
+}
+
+/// An action, and why the profile has no REAID if it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What to do.
+    pub action: Action,
+    /// Why there is no REAID, unless there is one or the person is suppressed.
+    pub skip: Option<Skip>,
+}
+
+/// What must be done about a profile that was seen as it was at `as_of`.
+pub fn judge(sighting: &Sighting, as_of: Timestamp, now: Timestamp) -> Verdict {
+    let skip = match &sighting.wanted {
+        Wanted::Invalid(_) if sighting.blank => Some(Skip::EmptyAddress),
+        Wanted::Invalid(why) => Some(Skip::InvalidAddress(why.clone())),
+        Wanted::Reaid(_) | Wanted::None => None,
+    };
+    let must = match &sighting.wanted {
         Wanted::Reaid(reaid) => reaid.as_str(),
-        Wanted::None => "",
+        Wanted::None | Wanted::Invalid(_) => "",
     };
-    if profile.reaid == reaid {
-        return Action::Right;
+    Verdict { action: action(sighting, must, skip.is_some(), as_of, now), skip }
+}
+
+fn action(sighting: &Sighting, must: &str, skipped: bool, as_of: Timestamp, now: Timestamp) -> Action {
+    let stamp = Stamp::of(must);
+    let known = sighting.known.unwrap_or_default();
+    if let Some(pending) = known.pending {
+        return Action::Pending { overtaken: pending.fingerprint != stamp.fingerprint };
     }
-    let cause = match known {
-        None => Cause::New,
-        Some(Known { failures: 1.. }) => Cause::Retry,
-        Some(_) => Cause::Drifted,
+    let confirmed = known.confirmed.map(|(confirmed, _)| confirmed.fingerprint == stamp.fingerprint);
+    // A confirmation from the future is one by a clock that was wrong: it proves nothing.
+    if known.confirmed.is_some_and(|(_, at)| at >= as_of && at <= now) {
+        return if confirmed == Some(true) { Action::Right(None) } else { Action::Outdated };
+    }
+    let right = match &sighting.held {
+        Some(held) => held == must,
+        // Without a look at the attribute our memory decides; of a profile that we never wrote it says nothing.
+        None if must.is_empty() => known.confirmed.is_none() || confirmed == Some(true),
+        None => confirmed == Some(true) && known.failures == 0,
     };
-    Action::Write(Change { id: profile.id, reaid: reaid.to_owned(), cause })
-}
-
-/// Everything that a run has to do.
-#[derive(Debug, Default)]
-pub struct Plan {
-    /// How many profiles were listed.
-    pub listed: u64,
-    /// How many hold what they must.
-    pub right: u64,
-    /// Values to write. What failed before comes last, and of that what was tried most: rows that fail
-    /// for ever hold up no others, nor each other.
-    pub changes: Vec<Change>,
-    /// Profiles without a REAID, in order of profile id.
-    pub skipped: Vec<(ProfileId, Skip)>,
-    /// Rows that failed before and are no longer theirs to retry: the value is right by now, or the
-    /// profile has no REAID any more.
-    pub settled: Vec<ProfileId>,
-    /// Rows that we remember of profiles that are no longer listed.
-    pub gone: Vec<ProfileId>,
-    /// A few listed profiles, by which a 404 to a write is understood: if they are found, that profile is
-    /// gone; if not, we ask in the wrong place.
-    pub witnesses: Vec<ProfileId>,
-}
-
-/// Collects steps while pages arrive, so that no address is kept.
-///
-/// A list can shift between two pages: a profile that comes twice counts once, as it came last.
-#[derive(Debug)]
-pub struct Planner<'a> {
-    known: &'a HashMap<ProfileId, Known>,
-    actions: HashMap<ProfileId, Action>,
-}
-
-impl<'a> Planner<'a> {
-    /// Nothing is planned yet; `known` is what the store remembers of this integration.
-    pub fn new(known: &'a HashMap<ProfileId, Known>) -> Self {
-        Self { known, actions: HashMap::new() }
+    if right {
+        let learns = sighting.known.is_some() && (known.failures > 0 || confirmed != Some(true));
+        return Action::Right((learns && sighting.held.is_some()).then_some(stamp));
     }
-
-    /// Takes a listed profile in.
-    pub fn add(&mut self, profile: &Profile, wanted: &Wanted) {
-        self.actions.insert(profile.id, action(profile, wanted, self.known.get(&profile.id)));
-    }
-
-    /// Keeps only the profiles of `ids`: what one undisturbed pass over the list saw.
-    pub fn retain(&mut self, ids: &HashSet<ProfileId>) {
-        self.actions.retain(|id, _| ids.contains(id));
-    }
-
-    /// How many profiles came so far, each counted once.
-    pub fn listed(&self) -> u64 {
-        self.actions.len() as u64
-    }
-
-    /// The plan. Only a `complete` list says which profiles are gone.
-    pub fn finish(self, complete: bool) -> Plan {
-        let witnesses = self.actions.keys().take(WITNESSES).copied().collect();
-        let mut plan = Plan { listed: self.listed(), witnesses, ..Plan::default() };
-        if complete {
-            plan.gone = self.known.keys().filter(|id| !self.actions.contains_key(id)).copied().collect();
+    let cause = match (sighting.known, known.confirmed) {
+        (None, _) if skipped => Cause::NoAddress,
+        (None, _) => Cause::New,
+        (Some(Known { failures: 1.., .. }), _) => Cause::Retry,
+        _ if skipped => Cause::NoAddress,
+        (_, Some((before, _))) if before.fingerprint == stamp.fingerprint => Cause::Drifted,
+        (_, Some((before, _))) if before.key_id != stamp.key_id && before.key_id.and(stamp.key_id).is_some() => {
+            Cause::Rotated
         }
-        for (id, action) in self.actions {
-            let failed_before = self.known.get(&id).is_some_and(|known| known.failures > 0);
-            match action {
-                Action::Write(change) => {
-                    plan.changes.push(change);
-                    continue;
-                }
-                Action::Right => plan.right += 1,
-                Action::Skip(skip) => plan.skipped.push((id, skip)),
-            }
-            if failed_before {
-                plan.settled.push(id);
-            }
-        }
-        plan.sort(self.known);
-        plan
-    }
-}
-
-impl Plan {
-    fn sort(&mut self, known: &HashMap<ProfileId, Known>) {
-        let failures = |id: ProfileId| known.get(&id).map_or(0, |known| known.failures);
-        self.changes.sort_unstable_by_key(|change| (failures(change.id), change.id));
-        self.skipped.sort_unstable_by_key(|(id, _)| *id);
-        self.settled.sort_unstable();
-        self.gone.sort_unstable();
-    }
+        (_, Some(_)) => Cause::Changed,
+        (_, None) => Cause::Drifted,
+    };
+    Action::Write(Change { id: sighting.id, reaid: must.to_owned(), cause, failures: known.failures })
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const JANE: &str = "AVCX2Xn3aHNLYEVZLOeLQLnM";
-    const CONFIRMED: Known = Known { failures: 0 };
-    const FAILED: Known = Known { failures: 2 };
-
-    fn profile(id: u64, address: &str, reaid: &str) -> Profile {
-        let id = ProfileId::parse(&id.to_string()).unwrap();
-        Profile { id, address: address.into(), reaid: reaid.into() }
-    }
-
-    fn wanted(reaid: &str) -> Wanted {
-        Wanted::Reaid(reaid.into())
-    }
-
-    fn write(id: u64, reaid: &str, cause: Cause) -> Action {
-        Action::Write(Change { id: ProfileId::parse(&id.to_string()).unwrap(), reaid: reaid.into(), cause })
-    }
-
-    #[test]
-    fn a_difference_is_written_with_its_cause() {
-        let empty = profile(1, "jane@example.org", "");
-        assert_eq!(action(&empty, &wanted(JANE), None), write(1, JANE, Cause::New));
-        assert_eq!(action(&empty, &wanted(JANE), Some(&FAILED)), write(1, JANE, Cause::Retry));
-        let drifted = profile(1, "jane@example.org", "something else");
-        assert_eq!(action(&drifted, &wanted(JANE), Some(&CONFIRMED)), write(1, JANE, Cause::Drifted));
-        let padded = profile(1, "jane@example.org", &format!("{JANE} "));
-        assert_eq!(action(&padded, &wanted(JANE), None), write(1, JANE, Cause::New));
-    }
-
-    #[test]
-    fn a_suppressed_person_has_an_empty_attribute() {
-        let held = profile(1, "jane@example.org", JANE);
-        assert_eq!(action(&held, &Wanted::None, Some(&CONFIRMED)), write(1, "", Cause::Drifted));
-        assert_eq!(action(&profile(1, "jane@example.org", ""), &Wanted::None, None), Action::Right);
-    }
-
-    #[test]
-    fn what_is_no_address_is_skipped_with_its_reason() {
-        let invalid = Wanted::Invalid("no @".into());
-        assert_eq!(action(&profile(1, " ", ""), &invalid, None), Action::Skip(Skip::EmptyAddress));
-        let skip = Action::Skip(Skip::InvalidAddress("no @".into()));
-        assert_eq!(action(&profile(1, "jane", ""), &invalid, None), skip);
-    }
-
-    #[test]
-    fn a_change_knows_the_key_of_its_reaid_and_hides_the_rest() {
-        let Action::Write(change) = write(812, JANE, Cause::New) else { unreachable!() };
-        assert_eq!(change.key_id(), Some(1));
-        assert_eq!(format!("{change:?}"), "Change(812, new)");
-        let Action::Write(clear) = write(812, "", Cause::New) else { unreachable!() };
-        assert_eq!((clear.clears(), clear.key_id()), (true, None));
-    }
-
-    #[test]
-    fn two_profiles_with_one_address_get_the_same_reaid() {
-        let known = HashMap::new();
-        let mut planner = Planner::new(&known);
-        planner.add(&profile(2, "jane@example.org", ""), &wanted(JANE));
-        planner.add(&profile(1, "jane@example.org", ""), &wanted(JANE));
-        let plan = planner.finish(true);
-        let values: Vec<_> = plan.changes.iter().map(|change| (change.id.to_i64(), change.reaid.as_str())).collect();
-        assert_eq!(values, [(1, JANE), (2, JANE)]);
-    }
-
-    #[test]
-    fn a_profile_that_comes_twice_counts_once_as_it_came_last() {
-        let known = HashMap::new();
-        let mut planner = Planner::new(&known);
-        planner.add(&profile(1, "jane@example.org", ""), &wanted(JANE));
-        planner.add(&profile(1, "jane@example.org", JANE), &wanted(JANE));
-        let plan = planner.finish(true);
-        assert_eq!((plan.listed, plan.right, plan.changes.len()), (1, 1, 0));
-    }
-
-    #[test]
-    fn failed_rows_that_became_right_are_settled_and_unlisted_ones_are_gone() {
-        let id = |id: i64| ProfileId::from_i64(id).unwrap();
-        let known = HashMap::from([(id(1), FAILED), (id(2), CONFIRMED), (id(3), FAILED)]);
-        let plan = |complete| {
-            let mut planner = Planner::new(&known);
-            planner.add(&profile(1, "jane@example.org", JANE), &wanted(JANE));
-            planner.add(&profile(2, "jane@example.org", JANE), &wanted(JANE));
-            planner.finish(complete)
-        };
-        assert_eq!((plan(true).settled, plan(true).gone), (vec![id(1)], vec![id(3)]));
-        assert_eq!(plan(false).gone, []);
-    }
-
-    #[test]
-    fn rows_that_failed_come_last_and_the_most_tried_of_them_at_the_end() {
-        let id = |id: i64| ProfileId::from_i64(id).unwrap();
-        let known = HashMap::from([(id(1), Known { failures: 9 }), (id(2), Known { failures: 1 }), (id(4), CONFIRMED)]);
-        let mut planner = Planner::new(&known);
-        (1..=4).for_each(|id| planner.add(&profile(id, "jane@example.org", ""), &wanted(JANE)));
-        let order: Vec<i64> = planner.finish(true).changes.iter().map(|change| change.id.to_i64()).collect();
-        assert_eq!(order, [3, 4, 2, 1]);
-    }
-
-    proptest! {
-        #[test]
-        fn doing_what_is_planned_leaves_nothing_to_do(rows in proptest::collection::vec((0_u64..50, "[ab]?", "[ab]?"), 0..80)) {
-            let known = HashMap::new();
-            let must = |address: &str| if address == "a" { Wanted::None } else if address.is_empty() { Wanted::Invalid("empty".into()) } else { wanted(JANE) };
-            let mut planner = Planner::new(&known);
-            let mut table: HashMap<ProfileId, Profile> = HashMap::new();
-            for (id, address, reaid) in rows {
-                let row = profile(id, &address, &reaid);
-                planner.add(&row, &must(&address));
-                table.insert(row.id, row);
-            }
-            for change in planner.finish(true).changes {
-                table.get_mut(&change.id).unwrap().reaid = change.reaid;
-            }
-            let mut again = Planner::new(&known);
-            table.values().for_each(|row| again.add(row, &must(&row.address)));
-            prop_assert!(again.finish(true).changes.is_empty());
-        }
-    }
-}
+mod tests;

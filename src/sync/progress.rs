@@ -1,6 +1,6 @@
 //! How far a run is, for whoever watches.
 
-use tokio::sync::watch;
+use super::planner::Quotas;
 
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Phase {
     Listing,
     /// Writing what differs.
     Writing,
+    /// Waiting for the result of a mass import.
+    Importing,
 }
 
 /// How far a run is in its phase.
@@ -23,11 +25,6 @@ pub struct Progress {
     pub done: u64,
     /// How many there are, when that is known.
     pub total: Option<u64>,
-}
-
-/// Tells whoever watches, if somebody does.
-pub(super) fn report(watcher: Option<&watch::Sender<Progress>>, phase: Phase, done: u64, total: Option<u64>) {
-    if let Some(watcher) = watcher {
-        watcher.send_replace(Progress { phase, done, total });
-    }
+    /// What is left of the quotas, once that was looked up.
+    pub quotas: Option<Quotas>,
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Change, Plan};
+use super::plan::{Change, Skip};
 use crate::actito::ProfileId;
+use crate::clock::Timestamp;
 
 /// A result names this many rows at most: enough to see what kind of rows they are.
 const ROWS_SHOWN: usize = 20;
 
 /// What a run did. In a dry run `written` and `cleared` say what would be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Summary {
     /// The integration.
     pub integration: String,
@@ -19,12 +21,14 @@ pub struct Summary {
     pub dry_run: bool,
     /// How it ended.
     pub ended: Ended,
-    /// Profiles on Actito's list.
+    /// Profiles that the source showed.
     pub listed: u64,
     /// Items on the list without a usable id.
     pub unreadable: u64,
     /// Whether the list kept changing while it was read: the next run sees what this one missed.
     pub list_shifted: bool,
+    /// The page that reading went on from, after a run that was cut off; what stood before was right then.
+    pub resumed_from: Option<u32>,
     /// Profiles that held what they must.
     pub right: u64,
     /// Profiles that got a REAID, confirmed by Actito.
@@ -37,6 +41,21 @@ pub struct Summary {
     pub failed: BTreeMap<String, u64>,
     /// Profiles that no longer exist.
     pub gone: u64,
+    /// Profiles that an import of an earlier run was still writing.
+    pub pending: u64,
+    /// Profiles of which the source said something older than what we wrote since.
+    pub outdated: u64,
+    /// Profiles that differ and were left for another day, because the quotas are spent.
+    pub left: u64,
+    /// Until when they wait, in RFC 3339.
+    pub waiting_until: Option<String>,
+    /// The same, for whoever runs again then.
+    #[serde(skip)]
+    pub(super) wait: Option<Timestamp>,
+    /// Mass imports that were sent.
+    pub imports: u32,
+    /// In a dry run: what a run would spend on what differs.
+    pub would_spend: Option<Spending>,
     /// Calls to Actito, tokens and repetitions included.
     pub calls: u64,
     /// Milliseconds from start to end.
@@ -51,11 +70,24 @@ pub struct Summary {
 pub enum Ended {
     /// With everything tried.
     Complete,
+    /// With everything tried that today's quotas allow; the rest waits.
+    Waiting,
     /// Early: it was asked to stop, or failed.
     #[default]
     Early,
     /// At once: `enable_email_synchronization = false`.
     Disabled,
+}
+
+/// What writing costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spending {
+    /// Calls that write; polling not counted.
+    pub calls: u64,
+    /// Mass imports, of those that today still has.
+    pub imports: u32,
+    /// Until when the rest would wait, in RFC 3339.
+    pub waiting_until: Option<String>,
 }
 
 /// One profile in a result.
@@ -90,14 +122,30 @@ impl Summary {
         self.skipped.values().sum()
     }
 
-    pub(super) fn planned(&mut self, plan: &Plan) {
-        self.listed = plan.listed;
-        self.right = plan.right;
-        self.gone = plan.gone.len() as u64;
-        for (id, skip) in &plan.skipped {
-            *self.skipped.entry(skip.name().to_owned()).or_default() += 1;
-            self.show(*id, "skip", skip.detail());
+    /// Counts a profile without a REAID.
+    pub(super) fn skip(&mut self, id: ProfileId, skip: &Skip) {
+        *self.skipped.entry(skip.name().to_owned()).or_default() += 1;
+        self.show(id, "skip", skip.detail());
+    }
+
+    /// The source is read once more from its beginning: what was seen is counted anew.
+    pub(super) fn next_pass(&mut self) {
+        (self.right, self.unreadable, self.pending, self.outdated) = (0, 0, 0, 0);
+        self.skipped.clear();
+        self.rows.retain(|row| row.action == "fail");
+        if self.dry_run {
+            (self.written, self.cleared) = (0, 0);
         }
+    }
+
+    /// Rows are left for another day.
+    pub(super) fn wait_until(&mut self, until: Timestamp, left: u64) {
+        (self.wait, self.waiting_until) = (Some(until), Some(until.rfc3339()));
+        self.left += left;
+    }
+
+    pub(super) fn would_spend(&mut self, calls: u64, imports: u32, until: Option<Timestamp>) {
+        self.would_spend = Some(Spending { calls, imports, waiting_until: until.map(Timestamp::rfc3339) });
     }
 
     /// Counts a change that is not made, because the run is dry.
@@ -119,6 +167,13 @@ impl Summary {
     pub(super) fn failed(&mut self, id: ProfileId, reason: &str) {
         *self.failed.entry(reason.to_owned()).or_default() += 1;
         self.show(id, "fail", reason);
+    }
+
+    /// Counts rows of an import that were not written; the status names them.
+    pub(super) fn failed_rows(&mut self, reason: &str, rows: u64) {
+        if rows > 0 {
+            *self.failed.entry(reason.to_owned()).or_default() += rows;
+        }
     }
 
     fn show(&mut self, profile_id: ProfileId, action: &str, reason: &str) {
