@@ -87,6 +87,11 @@ impl Secret {
         key
     }
 
+    /// The secret as an HMAC-SHA256 key, for a secret that has one purpose only.
+    pub fn as_hmac_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice())
+    }
+
     /// The HMAC-SHA256 key for one purpose.
     pub fn derive_hmac(&self, label: &str, scope: &str) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.derive(label, scope).as_slice())

@@ -24,6 +24,7 @@ pub struct Keyring {
     active_ids: KeyId,
     keys: Vec<Key>,
     suppression: Option<Secret>,
+    carried: Vec<String>,
 }
 
 /// Why keys make no ring, or a ring does not change as asked.
@@ -90,14 +91,14 @@ impl Keyring {
                 Some(_) => {}
             }
         }
-        Ok(Self { active_links, active_ids, keys, suppression })
+        Ok(Self { active_links, active_ids, keys, suppression, carried: Vec::new() })
     }
 
     /// A first ring: key 1, active for everything.
     pub fn init(secret: Secret, suppression: Secret, now: Timestamp) -> Self {
         let id = KeyId::FIRST;
         let key = Key { id, secret, created: Some(now.rfc3339()), retired: None };
-        Self { active_links: id, active_ids: id, keys: vec![key], suppression: Some(suppression) }
+        Self { active_links: id, active_ids: id, keys: vec![key], suppression: Some(suppression), carried: Vec::new() }
     }
 
     /// The key that signs links.
@@ -123,6 +124,22 @@ impl Keyring {
     /// What suppressions are keyed with, where the file has one.
     pub fn suppression(&self) -> Option<&Secret> {
         self.suppression.as_ref()
+    }
+
+    /// Begins to key suppressions with `secret`, where nothing did so far.
+    pub fn suppress_with(&mut self, secret: Secret) {
+        self.suppression.get_or_insert(secret);
+    }
+
+    /// The suppressions that a backup carries, as lines; a keyring in use carries none.
+    pub fn carried(&self) -> &[String] {
+        &self.carried
+    }
+
+    /// The same keyring with these suppressions, or with none.
+    #[must_use]
+    pub fn carrying(self, carried: Vec<String>) -> Self {
+        Self { carried, ..self }
     }
 
     /// Adds a key and makes it sign links; with `identities` it mints REAIDs too.

@@ -10,6 +10,7 @@
 //! # retired = "…"                   # once it is
 //! [suppression]
 //! secret = "…"
+//! records = ["…"]                   # in a backup: who asked to be forgotten (`suppression.rs`)
 //! ```
 
 use serde::Deserialize;
@@ -41,7 +42,7 @@ struct Written {
     active_ids: Spanned<i64>,
     #[serde(default)]
     key: Vec<WrittenKey>,
-    suppression: Option<WrittenSecret>,
+    suppression: Option<WrittenSuppression>,
 }
 
 #[derive(Deserialize)]
@@ -55,8 +56,10 @@ struct WrittenKey {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenSecret {
+struct WrittenSuppression {
     secret: Spanned<Zeroizing<String>>,
+    #[serde(default)]
+    records: Vec<String>,
 }
 
 /// A time as people write one into TOML; `false` stands for "not yet".
@@ -110,7 +113,8 @@ impl Keyring {
             });
         }
         let suppression = written.suppression.as_ref().map(|it| secret(&it.secret)).transpose()?;
-        Ok(Self::new(id(&written.active_links)?, id(&written.active_ids)?, keys, suppression)?)
+        let carried = written.suppression.map(|it| it.records).unwrap_or_default();
+        Ok(Self::new(id(&written.active_links)?, id(&written.active_ids)?, keys, suppression)?.carrying(carried))
     }
 
     /// Writes a keyring, secrets included.
@@ -128,6 +132,9 @@ impl Keyring {
         }
         if let Some(secret) = self.suppression() {
             out.push_str(&format!("\n[suppression]\nsecret = \"{}\"\n", secret.to_base64url().as_str()));
+            if !self.carried().is_empty() {
+                out.push_str(&format!("records = {}\n", toml::Value::from(self.carried().to_vec())));
+            }
         }
         out
     }

@@ -8,6 +8,8 @@ mod key;
 mod keyring;
 mod keyring_file;
 mod reaid;
+mod suppressed;
+mod suppression;
 mod visitor;
 
 pub use address::{AddressError, Digest, DigestError, EmailAddress};
@@ -15,6 +17,8 @@ pub use key::{KeyId, KeyIdError, Secret, SecretError};
 pub use keyring::{Key, Keyring, KeyringError};
 pub use keyring_file::KeyringFileError;
 pub use reaid::{Identities, Reaid, ReaidError};
+pub use suppressed::Suppressed;
+pub use suppression::{Suppression, SuppressionError, SuppressionKey, Tag, Word};
 pub use visitor::{Guid, VisitorIds};
 
 /// The alphabet of base64url, the only bytes that tokens and REAIDs are written in.

@@ -11,7 +11,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
 use super::visitor::{self, VisitorIds};
-use super::{Digest, KeyId, Keyring};
+use super::{Digest, KeyId, Keyring, Secret};
 
 const ID_LEN: usize = 13;
 const CHECK_LEN: usize = 4;
@@ -29,6 +29,12 @@ impl Reaid {
     pub fn as_str(&self) -> &str {
         #[expect(clippy::expect_used, reason = "the constructors fill it from base64url output alone")]
         std::str::from_utf8(&self.0).expect("base64url is ASCII")
+    }
+
+    /// A REAID that we wrote down ourselves, as in a suppression: its check held when it was.
+    pub(super) fn sealed(text: &[u8]) -> Option<Self> {
+        text.iter().all(|byte| super::is_base64url(*byte)).then_some(())?;
+        text.try_into().map(Self).ok()
     }
 
     fn encode(raw: &[u8; RAW_LEN]) -> Self {
@@ -77,13 +83,14 @@ struct ScopeKeys {
 impl Identities {
     /// Derives the keys of `scope` from every key that is not retired.
     pub fn derive(keyring: &Keyring, scope: &str) -> Self {
-        let keys = keyring.usable().map(|key| {
-            let derive = |label| key.secret.derive_hmac(label, scope);
-            let keys =
-                ScopeKeys { id: derive("reaid v1 id"), check: derive("reaid v1 check"), coid: derive("reaid v1 coid") };
-            (key.id, keys)
-        });
+        let keys = keyring.usable().map(|key| (key.id, ScopeKeys::derive(&key.secret, scope)));
         Self { scope: scope.to_owned(), active: keyring.active_ids(), keys: keys.collect() }
+    }
+
+    /// The REAIDs of a person in `scope` by every key on the ring, retired ones too.
+    pub fn every(keyring: &Keyring, scope: &str, digest: &Digest) -> Vec<(KeyId, Reaid)> {
+        let of = |key: &super::Key| (key.id, ScopeKeys::derive(&key.secret, scope).mint(key.id, digest));
+        keyring.keys().iter().map(of).collect()
     }
 
     /// The scope these identities belong to.
@@ -95,12 +102,7 @@ impl Identities {
     pub fn mint(&self, digest: &Digest) -> Reaid {
         #[expect(clippy::expect_used, reason = "a keyring's active keys are on it and not retired")]
         let keys = self.keys(self.active).expect("active key is usable");
-        let mut raw = [0; RAW_LEN];
-        raw[0] = self.active.get();
-        raw[1..=ID_LEN].copy_from_slice(&hmac::sign(&keys.id, digest.as_bytes()).as_ref()[..ID_LEN]);
-        let check = hmac::sign(&keys.check, &raw[..=ID_LEN]);
-        raw[1 + ID_LEN..].copy_from_slice(&check.as_ref()[..CHECK_LEN]);
-        Reaid::encode(&raw)
+        keys.mint(self.active, digest)
     }
 
     /// Takes exactly the bytes of a REAID of this scope.
@@ -137,6 +139,22 @@ impl Identities {
 
     fn keys(&self, id: KeyId) -> Option<&ScopeKeys> {
         self.keys.iter().find(|(key, _)| *key == id).map(|(_, keys)| keys)
+    }
+}
+
+impl ScopeKeys {
+    fn derive(secret: &Secret, scope: &str) -> Self {
+        let derive = |label| secret.derive_hmac(label, scope);
+        Self { id: derive("reaid v1 id"), check: derive("reaid v1 check"), coid: derive("reaid v1 coid") }
+    }
+
+    fn mint(&self, key: KeyId, digest: &Digest) -> Reaid {
+        let mut raw = [0; RAW_LEN];
+        raw[0] = key.get();
+        raw[1..=ID_LEN].copy_from_slice(&hmac::sign(&self.id, digest.as_bytes()).as_ref()[..ID_LEN]);
+        let check = hmac::sign(&self.check, &raw[..=ID_LEN]);
+        raw[1 + ID_LEN..].copy_from_slice(&check.as_ref()[..CHECK_LEN]);
+        Reaid::encode(&raw)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Account, Destination, LinkKeys, SiteId, Sites};
-use crate::identity::Identities;
+use crate::identity::{Identities, Suppressed};
 
 /// One consistent state of everything that decides an answer.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Policy {
     pub accounts: BTreeMap<Account, SiteId>,
     /// The domain our links live on.
     pub domain: Domain,
+    /// Who is not to be known.
+    pub suppressed: Arc<Suppressed>,
     /// Whether `Sec-GPC: 1` means "no identity".
     pub respect_gpc: bool,
     /// Whether identity needs `reaid_consent=1` in the click URL.

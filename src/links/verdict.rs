@@ -17,11 +17,14 @@ pub enum Verdict {
     /// Switched off: by the integration, by Global Privacy Control, for want of consent, or because
     /// the page is on a host that left every site.
     Disabled,
+    /// The person asked to be forgotten.
+    Suppressed,
 }
 
 impl Verdict {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Valid, Self::Missing, Self::MergeField, Self::CheckFailed, Self::Disabled];
+    pub const ALL: [Self; 6] =
+        [Self::Valid, Self::Missing, Self::MergeField, Self::CheckFailed, Self::Disabled, Self::Suppressed];
 
     /// The label for metrics.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Verdict {
             Self::MergeField => "merge_field",
             Self::CheckFailed => "check_failed",
             Self::Disabled => "disabled",
+            Self::Suppressed => "suppressed",
         }
     }
 }
@@ -55,7 +59,7 @@ impl Identity {
 
 impl Policy {
     /// The personal link's recipient, else the first parameter that passes its check; nobody when the
-    /// person `declined` by a header. Nothing that a client can write is ever minted from.
+    /// person `declined` by a header, or asked to be forgotten. Nothing that a client can write is ever minted from.
     pub fn identify(&self, shop: Option<&Shop>, recipient: Recipient, query: &[u8], declined: bool) -> Identity {
         let may_be_sent = !self.needs_consent || has_consent(query);
         let off = !may_be_sent || declined;
@@ -63,10 +67,17 @@ impl Policy {
             return Identity::none(Verdict::Disabled, may_be_sent);
         };
         let claim = match recipient {
+            // After a rotation the REAID is one that no erasure knew: the digest is asked about.
+            Recipient::Person(digest) if self.suppressed.has(&digest) => {
+                return Identity::none(Verdict::Suppressed, may_be_sent);
+            }
             Recipient::Person(digest) => Claim::Valid(identities.mint(&digest)),
             Recipient::Anyone => Candidates::of_query(query).resolve(|text| identities.verify(text).ok()),
         };
         match claim {
+            Claim::Valid(reaid) if self.suppressed.has_reaid(&reaid) => {
+                Identity::none(Verdict::Suppressed, may_be_sent)
+            }
             Claim::Valid(reaid) => Identity { verdict: Verdict::Valid, reaid: Some(reaid), may_be_sent },
             Claim::Missing => Identity::none(Verdict::Missing, may_be_sent),
             Claim::MergeField => Identity::none(Verdict::MergeField, may_be_sent),
