@@ -16,9 +16,6 @@ use super::{wire_structure, wire_v5};
 use crate::config;
 use crate::outbound;
 
-/// A call may take this long: calls beyond Actito's own limit are slowed, not rejected.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Name, TCP and TLS together take a few round trips; five seconds are for a lost packet or two.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -126,7 +123,7 @@ impl Client {
 
 fn http_client(settings: &config::Actito) -> Result<reqwest::Client, Error> {
     let options =
-        outbound::Options { connect: CONNECT_TIMEOUT, total: CALL_TIMEOUT, allow_private: settings.allow_private };
+        outbound::Options { connect: CONNECT_TIMEOUT, total: settings.timeout, allow_private: settings.allow_private };
     outbound::client(&settings.api_endpoint, options).map_err(|_| {
         Error::Unsupported("no TLS for calls to Actito: install this machine's root certificates (ca-certificates)")
     })

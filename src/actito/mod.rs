@@ -48,3 +48,4 @@ pub use profile::{ListPage, Profile, ProfileId};
 pub use rights::Right;
 pub use structure::Note;
 pub use webhook::{Pushed, Webhook, WebhookEvent, WebhookId, WebhookSpec};
+pub use webhooks::read_delivery;

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct ProfileId(u64);
 
 impl ProfileId {
+    /// What Actito calls it, in attributes and in the header of a file.
+    pub const ATTRIBUTE: &'static str = "profileId";
+
     /// No profile: Actito counts from 1.
     pub(super) const NOBODY: Self = Self(0);
 

@@ -7,6 +7,7 @@ use super::error::{Call, Error};
 use super::transport::Request;
 use super::webhook::{Pushed, Webhook, WebhookId, WebhookSpec};
 use super::wire_webhook::{self, Body, Created};
+use crate::config;
 
 impl Client {
     /// The webhooks of our profile table, ours and others'.
@@ -57,13 +58,13 @@ impl Client {
             deleted => deleted.map(drop),
         }
     }
+}
 
-    /// What a delivery to our endpoint says, one item a profile. Nothing is sent.
-    ///
-    /// # Errors
-    /// [`Error::Unreadable`] when it is not what Actito delivers.
-    pub fn read_delivery(&self, body: &[u8]) -> Result<Vec<Pushed>, Error> {
-        let unreadable = Error::Unreadable { call: Call::Delivery, expected: "profiles under `data`" };
-        wire_webhook::read_delivery(body, &self.settings).ok_or(unreadable)
-    }
+/// What a delivery to our endpoint says of the profile table, one item a profile. Nothing is sent.
+///
+/// # Errors
+/// [`Error::Unreadable`] when it is not what Actito delivers.
+pub fn read_delivery(settings: &config::Actito, body: &[u8]) -> Result<Vec<Pushed>, Error> {
+    let unreadable = Error::Unreadable { call: Call::Delivery, expected: "profiles under `data`" };
+    wire_webhook::read_delivery(body, settings).ok_or(unreadable)
 }

@@ -27,11 +27,16 @@ impl Access {
 
     /// Whether a request carries the token.
     pub(super) fn is_authorised(&self, request: &Parts) -> bool {
-        let value = request.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let token = value
-            .split_at_checked(7)
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
-            .map(|(_, token)| token);
-        token.is_some_and(|token| bool::from(token.ct_eq(self.token.as_bytes())))
+        carries(request, &self.token)
     }
+}
+
+/// Whether a request carries this bearer token.
+pub(super) fn carries(request: &Parts, token: &str) -> bool {
+    let value = request.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let carried = value
+        .split_at_checked(7)
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+        .map(|(_, carried)| carried);
+    carried.is_some_and(|carried| bool::from(carried.ct_eq(token.as_bytes())))
 }

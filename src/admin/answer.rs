@@ -111,7 +111,9 @@ fn with_headers_of(error: &Error, mut answer: Answer) -> Answer {
     let headers = answer.headers_mut();
     match error {
         Error::Method(allowed) => drop(headers.insert(header::ALLOW, HeaderValue::from_static(allowed))),
-        Error::Unauthorised => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        Error::Unauthorised | Error::NoKey => {
+            drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+        }
         Error::Busy => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
         // What is left of the body would be taken for the next request.
         Error::TooSlow | Error::Broken => return closing(answer),

@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 
+use super::limits;
 use crate::authoring::{AuthorError, PastedError};
+use crate::identity::{AddressError, DigestError};
 use crate::rewrite::RewriteError;
 
 /// Why a request is not done. The texts repeat nothing of it that may be an address.
@@ -20,6 +22,18 @@ pub(super) enum Error {
     /// No token, or another one.
     #[error("expected Authorization: Bearer with the admin token")]
     Unauthorised,
+    /// No key of an integration, or another one.
+    #[error("expected Authorization: Bearer with the get_or_create_key of an integration")]
+    NoKey,
+    /// An integration that gives no REAIDs.
+    #[error("this integration gives no REAIDs: enable_email_synchronization = false")]
+    Disabled,
+    /// Addresses, but none that is one; the words are those of Raptor's own service.
+    #[error("No valid email addresses provided")]
+    NoAddresses,
+    /// More addresses than one call may have.
+    #[error("expected at most {} valid addresses, found more: ask in several calls", limits::ADDRESSES_AT_ONCE)]
+    TooManyAddresses,
     /// A parameter that the path does not have, or has once.
     #[error("expected the parameters {0}, each at most once")]
     Parameters(&'static str),
@@ -63,6 +77,15 @@ pub(super) enum Error {
     /// What was asked is wrong.
     #[error(transparent)]
     Author(#[from] AuthorError),
+    /// No address.
+    #[error("address: {0}")]
+    Address(#[from] AddressError),
+    /// No digest.
+    #[error("digest: {0}")]
+    Digest(#[from] DigestError),
+    /// An erasure that did not come to its end; how far it came.
+    #[error("{0}")]
+    Erasure(String),
     /// A mistake of ours.
     #[error("this should not happen: the log says more")]
     Internal,
@@ -75,7 +98,10 @@ impl Error {
             Self::NotFound => "not_found",
             Self::Misdirected => "misdirected",
             Self::Method(_) => "method",
-            Self::Unauthorised => "unauthorised",
+            Self::Unauthorised | Self::NoKey => "unauthorised",
+            Self::Disabled => "disabled",
+            Self::NoAddresses => "no_addresses",
+            Self::TooManyAddresses => "too_many_addresses",
             Self::Parameters(_) => "parameters",
             Self::Parameter { name, .. } => name,
             Self::LengthRequired => "length_required",
@@ -87,6 +113,9 @@ impl Error {
             Self::Body(_) => "body",
             Self::Busy => "busy",
             Self::Author(error) => error.kind(),
+            Self::Address(_) => "address",
+            Self::Digest(_) => "digest",
+            Self::Erasure(_) => "erasure",
             Self::Internal => "internal",
         }
     }
@@ -96,16 +125,20 @@ impl Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unauthorised => StatusCode::UNAUTHORIZED,
-            Self::Parameters(_) | Self::Parameter { .. } | Self::Broken | Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorised | Self::NoKey => StatusCode::UNAUTHORIZED,
+            Self::Disabled => StatusCode::FORBIDDEN,
+            Self::Parameters(_) | Self::Parameter { .. } | Self::Broken | Self::Body(_) | Self::NoAddresses => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Address(_) | Self::Digest(_) => StatusCode::BAD_REQUEST,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooManyAddresses => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Author(error) => status_of(error),
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Erasure(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -126,6 +159,7 @@ fn status_of(error: &AuthorError) -> StatusCode {
         | AuthorError::ForeignAccount { .. }
         | AuthorError::SeveralAccounts(_)
         | AuthorError::NoSite
+        | AuthorError::Suppressed
         | AuthorError::Url(_)
         | AuthorError::Pasted(_)
         | AuthorError::Newsletter(_) => StatusCode::UNPROCESSABLE_ENTITY,

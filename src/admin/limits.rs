@@ -5,8 +5,17 @@ use std::time::Duration;
 /// Bytes of a body with one link to look into: the longest text that is looked into, escaped as JSON.
 pub(super) const INSPECTED: usize = 256 << 10;
 
+/// Bytes of a call for an erasure: an address of 254 bytes, escaped, with room.
+pub(super) const ERASURE: usize = 4 << 10;
+
 /// Bytes of one call for links: 10,000 lines of 3 KiB, ten times what they usually are.
 pub(super) const LINKS: usize = 32 << 20;
+
+/// Bytes of one call for REAIDs: 1,000 addresses of the longest, 254 bytes each, and what stands around them.
+pub(super) const ADDRESSES: usize = 300_000;
+
+/// Addresses of one call for REAIDs, as Raptor's own service has it.
+pub(super) const ADDRESSES_AT_ONCE: usize = 1000;
 
 /// How long a body may stand still: longer than a bad line does.
 pub(super) const BODY_STALL: Duration = Duration::from_secs(10);

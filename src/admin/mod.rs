@@ -1,8 +1,8 @@
 //! The listener for operators: metrics, health, readiness, and what newsletters ask for. Never on the
 //! public side.
 //!
-//! `/healthz` and `/readyz` need no token, so that whatever supervises the process can ask them; all
-//! else needs the bearer token. The `Host` must be an address, `localhost` or a configured name, so
+//! `/healthz` and `/readyz` need no token, so that whatever supervises the process can ask them;
+//! `/GetOrCreate` needs the key of an integration, all else the admin token. The `Host` must be an address, `localhost` or a configured name, so
 //! that no web page can talk to it by a name of its own (DNS rebinding).
 //!
 //! Nothing here runs in the way of a click: what computes does so on threads of its own, at most
@@ -12,7 +12,9 @@ mod accept;
 mod access;
 mod answer;
 mod body;
+mod erasure;
 mod error;
+mod get_or_create;
 mod inspect;
 mod limits;
 mod links;
@@ -36,6 +38,8 @@ use crate::metrics::Metrics;
 use crate::rewrite::Report;
 
 pub use answer::{Answer, AnswerBody};
+pub use erasure::{Erase, Erasing};
+pub use get_or_create::IdDesk;
 pub use readiness::{Readiness, ReadinessFlag};
 
 use access::Access;
@@ -52,6 +56,8 @@ pub struct Admin {
     /// Swapped whole by whoever reloads keys; a request keeps the one it began with.
     author: Arc<ArcSwap<Author>>,
     keep_links: Arc<KeepLinks>,
+    erase: Erase,
+    desks: Vec<Arc<IdDesk>>,
     /// Written by the app at start and stop.
     pub readiness: ReadinessFlag,
     /// What may be in memory, in [`limits::MEMORY_UNIT`]s.
@@ -69,6 +75,8 @@ enum Route {
     Rewrite,
     Links,
     Inspect,
+    Erasures,
+    GetOrCreate,
     Unknown,
 }
 
@@ -81,6 +89,8 @@ impl Route {
             "/v1/rewrite" => Self::Rewrite,
             "/v1/links" => Self::Links,
             "/v1/links/inspect" => Self::Inspect,
+            "/v1/erasures" => Self::Erasures,
+            "/GetOrCreate" => Self::GetOrCreate,
             _ => Self::Unknown,
         }
     }
@@ -91,7 +101,11 @@ impl Route {
             Self::Health | Self::Ready | Self::Metrics if !matches!(*method, Method::GET | Method::HEAD) => {
                 Err(Error::Method("GET, HEAD"))
             }
-            Self::Rewrite | Self::Links | Self::Inspect if *method != Method::POST => Err(Error::Method("POST")),
+            Self::Rewrite | Self::Links | Self::Inspect | Self::Erasures | Self::GetOrCreate
+                if *method != Method::POST =>
+            {
+                Err(Error::Method("POST"))
+            }
             _ => Ok(()),
         }
     }
@@ -105,12 +119,16 @@ impl Admin {
         hosts: Vec<String>,
         author: Arc<ArcSwap<Author>>,
         keep_links: KeepLinks,
+        erase: Erase,
+        desks: Vec<IdDesk>,
     ) -> Self {
         Self {
             access: Access { token, hosts },
             metrics,
             author,
             keep_links: Arc::new(keep_links),
+            erase,
+            desks: desks.into_iter().map(Arc::new).collect(),
             readiness: ReadinessFlag::starting(),
             memory: Arc::new(Semaphore::new(limits::MEMORY / limits::MEMORY_UNIT)),
             turns: Arc::new(Semaphore::new(limits::turns())),
@@ -144,7 +162,8 @@ impl Admin {
     /// `body` is left where nobody took it.
     async fn route(&self, request: &Parts, body: &mut Option<Upload>) -> Result<Answer, Error> {
         let route = Route::of(request.uri.path());
-        if !matches!(route, Route::Health | Route::Ready) && !self.access.is_authorised(request) {
+        let has_own_key = matches!(route, Route::Health | Route::Ready | Route::GetOrCreate);
+        if !has_own_key && !self.access.is_authorised(request) {
             return Err(Error::Unauthorised);
         }
         route.check(&request.method)?;
@@ -156,6 +175,8 @@ impl Admin {
             Route::Rewrite => self.rewrite(request, body).await,
             Route::Links => self.links(request, body).await,
             Route::Inspect => self.inspect(request, body).await,
+            Route::Erasures => self.erasure(request, body).await,
+            Route::GetOrCreate => self.get_or_create(request, body).await,
             Route::Unknown => Err(Error::NotFound),
         }
     }

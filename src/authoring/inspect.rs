@@ -195,6 +195,7 @@ impl Inspection {
             Verdict::Disabled => {
                 "opens, without identity: synchronisation is off, consent is missing, or the host left every site"
             }
+            Verdict::Suppressed => "opens, without identity: the person asked to be forgotten",
         };
         says.clone_into(&mut self.message);
     }

@@ -60,7 +60,7 @@ impl Author {
         let integration = self.integration_for(page, asked.as_ref())?;
         let account = asked.as_ref().unwrap_or(&self.shops[page.site].account);
         let maker = self.maker(campaign);
-        match recipient(order)? {
+        match self.recipient(order)? {
             Recipient::Person(digest) => Ok(maker.personal_link(&page.destination, order.number, account, digest)),
             Recipient::Anyone => {
                 let link = maker.campaign_link(&page.destination, order.number, account);
@@ -79,14 +79,18 @@ impl Author {
             _ => Ok(integration),
         }
     }
-}
 
-/// Whom a link is for. Every personal link passes here: whoever must not get one is refused here.
-fn recipient(order: LinkOrder<'_>) -> Result<Recipient, AuthorError> {
-    match (order.to, order.digest) {
-        (None, None) => Ok(Recipient::Anyone),
-        (Some(address), None) => Ok(Recipient::Person(EmailAddress::parse(address)?.digest())),
-        (None, Some(digest)) => Ok(Recipient::Person(Digest::parse_hex(digest)?)),
-        (Some(_), Some(_)) => Err(AuthorError::TwoRecipients),
+    /// Whom a link is for. Every personal link passes here: whoever must not get one is refused here.
+    fn recipient(&self, order: LinkOrder<'_>) -> Result<Recipient, AuthorError> {
+        let digest = match (order.to, order.digest) {
+            (None, None) => return Ok(Recipient::Anyone),
+            (Some(address), None) => EmailAddress::parse(address)?.digest(),
+            (None, Some(digest)) => Digest::parse_hex(digest)?,
+            (Some(_), Some(_)) => return Err(AuthorError::TwoRecipients),
+        };
+        if self.policy.suppressed.has(&digest) {
+            return Err(AuthorError::Suppressed);
+        }
+        Ok(Recipient::Person(digest))
     }
 }

@@ -103,6 +103,9 @@ pub enum AuthorError {
     /// An address and a digest.
     #[error("to: expected an address or a digest, found both")]
     TwoRecipients,
+    /// A person who must not be known.
+    #[error("to: this person asked to be forgotten")]
+    Suppressed,
     /// Something that cannot be left out.
     #[error("{0}: missing")]
     Missing(&'static str),
@@ -126,14 +129,16 @@ impl AuthorError {
             Self::Url(error) => error.kind(),
             Self::To(_) | Self::TwoRecipients => "to",
             Self::Digest(_) => "digest",
+            Self::Suppressed => "suppressed",
             Self::Missing(_) => "missing",
             Self::Pasted(error) => error.kind(),
             Self::Newsletter(error) => error.kind(),
         }
     }
 
-    /// Whether another argument would mend it; else it is the newsletter that cannot be rewritten.
+    /// Whether another argument would mend it; else it is the newsletter that cannot be rewritten, or a person
+    /// who must not be known.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Newsletter(_))
+        !matches!(self, Self::Newsletter(_) | Self::Suppressed)
     }
 }

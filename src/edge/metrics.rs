@@ -2,6 +2,7 @@
 
 use prometheus_client::metrics::counter::Counter;
 
+use super::hook::Outcome;
 use crate::links::{OpenError, Unopened, Verdict};
 use crate::listener::Refusal;
 use crate::metrics::{Labelled, Labelled2, Metrics};
@@ -17,6 +18,7 @@ pub struct EdgeMetrics {
     pub(super) refused: Labelled,
     pub(super) misdirected: Counter,
     pub(super) parameters_dropped: Counter,
+    pub(super) webhooks: Labelled,
 }
 
 impl EdgeMetrics {
@@ -40,6 +42,12 @@ impl EdgeMetrics {
             misdirected: metrics.counter("requests_misdirected", "Requests for a host that is none of ours"),
             parameters_dropped: metrics
                 .counter("click_parameters_dropped", "Parameters of click URLs that did not pass on to the shop"),
+            webhooks: metrics.labelled(
+                "webhooks",
+                "Webhooks that came, by what became of them",
+                "outcome",
+                Outcome::ALL.map(Outcome::kind),
+            ),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The public listener: answers clicks and opens, and nothing that could keep a person from landing.
+//! The public listener: answers clicks and opens, takes webhooks in, and does nothing that could keep a person
+//! from landing.
 //!
 //! A request reads top to bottom in [`Edge::answer`]: admission, host, route, handler, response. The
 //! hot path changes three things alone: the per-thread cache of opened tokens (`opener`), the
@@ -6,6 +7,7 @@
 
 mod agent;
 mod click;
+mod hook;
 mod metrics;
 mod opener;
 mod pixel;
@@ -20,11 +22,13 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response};
 use http_body_util::Full;
+use hyper::body::Body;
 
 use crate::links::{CLICK_PATH, PIXEL_PATH, Policy};
 use crate::listener::{self, Refusal};
 use crate::tracking::{Event, Recorder};
 
+pub use hook::{HOOK_PATH, Hook, Hooks, Take, Taken};
 pub use metrics::EdgeMetrics;
 pub use opener::open_link;
 
@@ -41,6 +45,8 @@ pub struct Edge {
     pub recorder: Recorder,
     /// How long a click waits for its event to be on disk.
     pub commit_wait: Duration,
+    /// Who takes webhooks in.
+    pub hooks: Hooks,
     /// Counts.
     pub metrics: EdgeMetrics,
 }
@@ -49,14 +55,18 @@ pub struct Edge {
 enum Route<'a> {
     Click(&'a str),
     Pixel(&'a str),
+    Hook,
     Health,
     Robots,
     Unknown,
 }
 
 impl Edge {
-    /// Answers one request.
-    pub async fn answer(self: Arc<Self>, request: Parts) -> Answer {
+    /// Answers one request. No `body` is read but that of a webhook with the right secret.
+    pub async fn answer<B>(self: Arc<Self>, request: Parts, body: B) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
         let host = match listener::admit(&request) {
             Ok(host) => host,
             Err(refusal) => return self.refuse(refusal),
@@ -70,6 +80,9 @@ impl Edge {
         if !policy.domain.is_host(host) {
             return if listener::is_host(host) { self.misdirected() } else { self.refuse(Refusal::Host) };
         }
+        if matches!(route, Route::Hook) {
+            return self.hook(&request, body).await;
+        }
         if !is_read {
             return reply::method_not_allowed();
         }
@@ -77,7 +90,7 @@ impl Edge {
             Route::Click(token) => self.click(&policy, &request, token).await,
             Route::Pixel(token) => self.pixel(&policy, &request, token).await,
             Route::Robots => reply::robots(&request.method),
-            Route::Health | Route::Unknown => reply::not_found(&request.method),
+            Route::Health | Route::Hook | Route::Unknown => reply::not_found(&request.method),
         }
     }
 
@@ -103,6 +116,9 @@ fn route(path: &str) -> Route<'_> {
     }
     if let Some(token) = path.strip_prefix(PIXEL_PATH) {
         return Route::Pixel(token);
+    }
+    if path.starts_with(HOOK_PATH) {
+        return Route::Hook;
     }
     match path {
         "/healthz" => Route::Health,

@@ -67,6 +67,7 @@ mod tests {
             accounts: Default::default(),
             shops: vec![],
             domain: Domain::new(&base, None),
+            suppressed: Arc::default(),
             respect_gpc: true,
             needs_consent: false,
         }

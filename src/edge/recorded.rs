@@ -11,6 +11,7 @@ pub(super) fn verdict(found: Verdict) -> Option<tracking::Verdict> {
         Verdict::MergeField => tracking::Verdict::MergeField,
         Verdict::CheckFailed => tracking::Verdict::CheckFailed,
         Verdict::Disabled => tracking::Verdict::Disabled,
+        Verdict::Suppressed => tracking::Verdict::Suppressed,
     })
 }
 

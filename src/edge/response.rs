@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 
 use super::Answer;
+use super::hook::Outcome;
 use crate::links::Location;
 use crate::listener::Refusal;
 
@@ -66,6 +67,32 @@ pub(super) fn refused(refusal: Refusal) -> Answer {
         Refusal::TargetTooLong => closing(StatusCode::URI_TOO_LONG, b"Too long.\n"),
         Refusal::Method => method_not_allowed(),
     }
+}
+
+/// What a webhook is answered. Whoever sends no good one is not listened to any longer.
+pub(super) fn hook(outcome: Outcome) -> Answer {
+    let (status, body): (_, &'static [u8]) = match outcome {
+        Outcome::Stored | Outcome::Dropped => return page(StatusCode::OK, TEXT, b"ok\n", &Method::POST),
+        Outcome::Unknown => (StatusCode::NOT_FOUND, b"No such webhook.\n"),
+        Outcome::Method => (StatusCode::METHOD_NOT_ALLOWED, b"POST.\n"),
+        Outcome::Unauthorised => (StatusCode::UNAUTHORIZED, b"Expected X-Hook-Secret with the secret.\n"),
+        Outcome::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, b"Expected no Content-Encoding.\n"),
+        Outcome::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, b"Expected at most 256 KiB and 1000 profiles.\n"),
+        Outcome::TooSlow => (StatusCode::REQUEST_TIMEOUT, b"Expected the whole body within 10 s.\n"),
+        Outcome::Broken => (StatusCode::BAD_REQUEST, b"The body ended before it was complete.\n"),
+        Outcome::Unreadable => (StatusCode::BAD_REQUEST, b"Expected JSON with profiles under `data`.\n"),
+        Outcome::Busy | Outcome::NotStored => (StatusCode::SERVICE_UNAVAILABLE, b"Not stored: try again.\n"),
+    };
+    let mut response = closing(status, body);
+    let headers = response.headers_mut();
+    match outcome {
+        Outcome::Method => drop(headers.insert(header::ALLOW, HeaderValue::from_static("POST"))),
+        Outcome::Busy | Outcome::NotStored => {
+            drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")));
+        }
+        _ => {}
+    }
+    response
 }
 
 fn closing(status: StatusCode, body: &'static [u8]) -> Answer {

@@ -102,8 +102,9 @@ where
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits::WRITE_STALL));
     let (served, retiring) = (AtomicU32::new(0), &AtomicBool::new(false));
-    let service = service_fn(|request| {
-        let last = 1 + served.fetch_add(1, Ordering::Relaxed) >= limits::REQUESTS_PER_CONNECTION;
+    let service = service_fn(|request: Request<Incoming>| {
+        let served = 1 + served.fetch_add(1, Ordering::Relaxed);
+        let last = served >= limits::REQUESTS_PER_CONNECTION || head::is_last(request.headers());
         let answer = handler(request);
         async move {
             let mut response = answer.await;

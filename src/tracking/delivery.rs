@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Driver;
-use super::{Counters, breaker};
+use super::{Counters, Withheld, breaker};
 use crate::backoff::Backoff;
 use crate::raptor::{Client, Visitor};
 use crate::store::{Event, Store};
@@ -43,20 +43,22 @@ pub struct Delivery {
     pub(super) store: Store,
     pub(super) client: Arc<Client>,
     pub(super) visitor_of: VisitorOf,
+    pub(super) withheld: Arc<Withheld>,
     pub(super) settings: Settings,
     pub(super) counters: Arc<Counters>,
 }
 
 impl Delivery {
-    /// Delivers from `store` through `client`.
+    /// Delivers from `store` through `client` what is not `withheld`.
     pub fn new(
         store: Store,
         client: Client,
         visitor_of: VisitorOf,
+        withheld: Arc<Withheld>,
         settings: Settings,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { store, client: Arc::new(client), visitor_of, settings, counters }
+        Self { store, client: Arc::new(client), visitor_of, withheld, settings, counters }
     }
 
     /// Delivers until `stop`; then calls under way get `drain` to end, and what came of them is

@@ -1,9 +1,10 @@
 //! What happens to an event before it is stored: its page loses identities and addresses, and it is
 //! decided whether Raptor shall hear of it.
 
+use super::Withheld;
 use crate::config::Deliver;
 use crate::raptor;
-use crate::store::{Agent, Event, Kind, State};
+use crate::store::{Agent, Event, Kind, State, Verdict};
 
 /// Which events are delivered; the others are only stored.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,12 @@ pub struct Delivers {
 }
 
 impl Delivers {
-    /// Cleans `event` and says where it goes. Doing it twice changes nothing more.
-    pub(super) fn admit(self, event: &mut Event) -> State {
+    /// Cleans `event` and says where it goes. Doing it twice changes nothing more. A click that was answered
+    /// while its person was erased is nobody's.
+    pub(super) fn admit(self, event: &mut Event, withheld: &Withheld) -> State {
+        if withheld.has(event.reaid.as_deref()) {
+            (event.reaid, event.verdict) = (None, Some(Verdict::Suppressed));
+        }
         if let Some(page) = &mut event.page {
             *page = raptor::page_url(page);
         }
@@ -35,6 +40,8 @@ impl Delivers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::Timestamp;
     use crate::store::EventId;
@@ -55,10 +62,26 @@ mod tests {
         }
     }
 
+    fn nobody() -> Arc<Withheld> {
+        Withheld::new(Arc::new(|_| false))
+    }
+
+    #[test]
+    fn a_click_of_somebody_who_was_erased_meanwhile_is_nobodys() {
+        let named = |reaid: &str| Event { reaid: Some(reaid.into()), ..event(Kind::Click, Agent::Human) };
+        let (mut jane, mut john) = (named("jane"), named("john"));
+        let withheld = Withheld::new(Arc::new(|reaid| reaid == "jane"));
+        let delivers = Delivers { kinds: Deliver::ClicksAndOpens, bots: false };
+        assert_eq!(delivers.admit(&mut jane, &withheld), State::Waiting);
+        delivers.admit(&mut john, &withheld);
+        assert_eq!((jane.reaid, jane.verdict), (None, Some(Verdict::Suppressed)));
+        assert_eq!((john.reaid.as_deref(), john.verdict), (Some("john"), None));
+    }
+
     #[test]
     fn an_address_never_passes_the_door() {
         let mut event = event(Kind::Click, Agent::Human);
-        Delivers { kinds: Deliver::ClicksAndOpens, bots: false }.admit(&mut event);
+        Delivers { kinds: Deliver::ClicksAndOpens, bots: false }.admit(&mut event, &nobody());
         assert_eq!(event.page.as_deref(), Some("https://shop.example/?y=1"));
     }
 
@@ -66,12 +89,12 @@ mod tests {
     fn without_consent_nothing_is_delivered() {
         let mut event = Event { withheld: true, ..event(Kind::Click, Agent::Human) };
         let delivers = Delivers { kinds: Deliver::ClicksAndOpens, bots: true };
-        assert_eq!(delivers.admit(&mut event), State::Kept);
+        assert_eq!(delivers.admit(&mut event, &nobody()), State::Kept);
     }
 
     #[test]
     fn machines_and_unwanted_kinds_are_only_stored() {
-        let state = |kinds, bots, kind, agent| Delivers { kinds, bots }.admit(&mut event(kind, agent));
+        let state = |kinds, bots, kind, agent| Delivers { kinds, bots }.admit(&mut event(kind, agent), &nobody());
         for agent in [Agent::Human, Agent::Proxy, Agent::Unknown] {
             assert_eq!(state(Deliver::ClicksAndOpens, false, Kind::Open, agent), State::Waiting);
             assert_eq!(state(Deliver::Clicks, false, Kind::Open, agent), State::Kept);

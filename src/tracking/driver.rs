@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::Withheld;
 use super::counters::LaneStatus;
 use super::delivery::{Delivery, Settings, VisitorOf};
 use super::lane::{EXPIRED, Lane, MOST_CALLS, Next, REJECTED};
@@ -51,7 +52,12 @@ pub(super) struct Driver {
 
 enum Done {
     Looked(Result<Vec<Found>, StoreError>),
-    Called { row: Waiting, probe: bool, verdict: Verdict },
+    /// `None` when it was not made, because of whom it would have named.
+    Called {
+        row: Waiting,
+        probe: bool,
+        verdict: Option<Verdict>,
+    },
     Wrote(Vec<Ack>, Result<(), StoreError>),
     Noted(Result<(), StoreError>),
 }
@@ -128,11 +134,15 @@ impl Driver {
     fn launch(&mut self) {
         let now = clock::now();
         let oldest = now.before(self.delivery.settings.max_age);
+        let withheld = self.delivery.withheld.clone();
         let mut under_way: u64 = self.lanes.values().map(|lane| lane.calls).sum();
         let mut progress = true;
         while progress {
             progress = false;
             for lane in self.lanes.values_mut() {
+                // Their rows are about to be deleted. Until then they stay leased, so that no look finds them
+                // again in the place of others.
+                while lane.ready.pop_front_if(|row| withheld.has(row.event.reaid.as_deref())).is_some() {}
                 if under_way >= MOST_CALLS || self.acks.len() >= MOST_UNWRITTEN {
                     return;
                 }
@@ -147,7 +157,7 @@ impl Driver {
                         under_way += 1;
                         self.delivery.counters.in_flight.fetch_add(1, Ordering::Relaxed);
                         let (client, visitor_of) = (self.delivery.client.clone(), self.delivery.visitor_of.clone());
-                        self.tasks.spawn(call(client, visitor_of, row, probe));
+                        self.tasks.spawn(call(client, visitor_of, withheld.clone(), row, probe));
                     }
                 }
                 progress = true;
@@ -197,12 +207,19 @@ impl Driver {
         self.show();
     }
 
-    fn called(&mut self, row: Waiting, probe: bool, verdict: Verdict) {
+    fn called(&mut self, row: Waiting, probe: bool, verdict: Option<Verdict>) {
         let Delivery { settings, counters, .. } = &self.delivery;
         counters.in_flight.fetch_sub(1, Ordering::Relaxed);
         let Some(lane) = self.lanes.get_mut(&row.event.account) else { return };
         lane.calls -= 1;
         let (now, held) = (clock::now(), lane.breaker.open_since());
+        let Some(verdict) = verdict else {
+            // A probe must be answered for; the next one will do.
+            if probe {
+                lane.breaker.failed(now, probe);
+            }
+            return;
+        };
         match verdict {
             Verdict::Delivered(_) => lane.breaker.succeeded(),
             _ => lane.breaker.failed(now, probe),
@@ -304,14 +321,17 @@ impl Driver {
     }
 }
 
-async fn call(client: Arc<Client>, visitor_of: VisitorOf, row: Waiting, probe: bool) -> Done {
+async fn call(client: Arc<Client>, visitor_of: VisitorOf, withheld: Arc<Withheld>, row: Waiting, probe: bool) -> Done {
+    let Some(_naming) = withheld.name(row.event.reaid.as_deref()) else {
+        return Done::Called { row, probe, verdict: None };
+    };
     let Event { account, campaign, reaid, page, .. } = &row.event;
     let (visitor, reaid) = (visitor_of(&row.event), reaid.as_deref());
     let verdict = match page {
         Some(page) => client.click(account, &visitor, reaid, page).await,
         None => client.open(account, &visitor, reaid, campaign).await,
     };
-    Done::Called { row, probe, verdict }
+    Done::Called { row, probe, verdict: Some(verdict) }
 }
 
 /// What becomes of an event after its answer, which the lane's breaker has heard already.

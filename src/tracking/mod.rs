@@ -11,9 +11,11 @@ mod door;
 mod driver;
 mod lane;
 mod recorder;
+mod withheld;
 
 pub use crate::store::{Agent, Event, EventId, Kind, Verdict};
 pub use counters::{Counters, LaneStatus};
 pub use delivery::{Delivery, Settings, VisitorOf};
 pub use door::Delivers;
 pub use recorder::{Outcome, Recorded, Recorder};
+pub use withheld::{IsSuppressed, Withheld};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Counters, Delivers};
+use super::{Counters, Delivers, Withheld};
 use crate::store::{self, Event, EventId, Store, Ticket};
 
 /// Records events. Clones share everything.
@@ -41,10 +41,10 @@ pub struct Recorded {
 }
 
 impl Recorder {
-    /// A recorder into `store`, which from now on cleans each event and marks those that `delivers`
-    /// does not want.
-    pub fn new(store: Store, delivers: Delivers, counters: Arc<Counters>) -> Self {
-        store.set_door(move |event| delivers.admit(event));
+    /// A recorder into `store`, which from now on cleans each event, takes out who is `withheld` and marks those
+    /// that `delivers` does not want.
+    pub fn new(store: Store, delivers: Delivers, withheld: Arc<Withheld>, counters: Arc<Counters>) -> Self {
+        store.set_door(move |event| delivers.admit(event, &withheld));
         // Ids must differ, not be secret.
         let process = fastrand::u64(..).to_be_bytes();
         Self { inner: Arc::new(Inner { store, counters, process, next: AtomicU64::new(0) }) }
