@@ -2,15 +2,23 @@
 
 pub mod campaign;
 pub mod check;
+pub mod erasure;
 mod exposition;
+mod hooks;
+mod ids;
 pub mod keyring;
+mod live;
 pub mod outbox;
 mod policy;
 mod scopes;
 mod serve;
 mod setup;
 mod side_tasks;
+pub mod suppressions;
 pub mod sync;
+mod sync_exposition;
+mod watch;
+pub mod webhooks;
 
 pub use policy::{Trust, sites};
 pub use scopes::ScopeError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, ConfigError, Located};
-use crate::identity::{Identities, Keyring};
+use crate::identity::{Digest, Identities, Keyring, Suppressed};
 use crate::links::{Account, Destination, Domain, HostPattern, LinkKeys, Policy, Shop, SiteId, Sites};
 
 /// Everything that makes and judges links and REAIDs, from one keyring.
@@ -14,15 +14,22 @@ pub struct Trust {
     pub links: Arc<LinkKeys>,
     /// Mint and check REAIDs, by the name of the integration.
     pub identities: BTreeMap<String, Arc<Identities>>,
+    /// Who is not to be known.
+    pub suppressed: Arc<Suppressed>,
 }
 
 impl Trust {
     /// Derives all keys. `scopes` has the scope of every integration.
-    pub fn derive(keyring: &Keyring, scopes: &BTreeMap<String, String>) -> Self {
+    pub fn derive(keyring: &Keyring, scopes: &BTreeMap<String, String>, suppressed: Arc<Suppressed>) -> Self {
         let identities = scopes
             .iter()
             .map(|(integration, scope)| (integration.clone(), Arc::new(Identities::derive(keyring, scope))));
-        Self { links: Arc::new(LinkKeys::derive(keyring)), identities: identities.collect() }
+        Self { links: Arc::new(LinkKeys::derive(keyring)), identities: identities.collect(), suppressed }
+    }
+
+    /// Whether the person with this digest asked to be forgotten: asked by everybody before a REAID is minted.
+    pub fn is_suppressed(&self, digest: &Digest) -> bool {
+        self.suppressed.has(digest)
     }
 }
 
@@ -61,6 +68,7 @@ pub(super) fn policy(config: &Config, trust: &Trust, generation: u64) -> Result<
         shops: config.sites.iter().map(|site| shop(config, trust, site)).collect::<Result<_, _>>()?,
         accounts: accounts(config),
         domain: domain(config)?,
+        suppressed: trust.suppressed.clone(),
         respect_gpc: config.links.respect_gpc,
         needs_consent: config.raptor.consent_flag,
     })

@@ -12,18 +12,21 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::erasure::{Eraser, ErasureError};
 use super::exposition::{CampaignCollector, TrackingCollector};
+use super::live::Live;
 use super::policy::{Trust, policy};
 use super::setup::Setup;
 use super::side_tasks::{Prepared, SideTasks};
-use crate::admin::{Admin, Readiness};
+use super::sync_exposition::SyncCollector;
+use crate::admin::{Admin, Erase, Readiness};
 use crate::authoring::Author;
 use crate::campaign;
 use crate::edge::{Edge, EdgeMetrics};
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::tracking::{Counters, Delivers, Recorder};
+use crate::tracking::{Counters, Delivers, Recorder, Withheld};
 
 /// Of the drain, how much is left for the outbox after the last connection must be gone.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -48,10 +51,10 @@ pub(super) struct Parts {
     pub(super) admin: Arc<Admin>,
     pub(super) counters: Arc<Counters>,
     pub(super) campaigns: Arc<campaign::Counters>,
-    /// The keys of the moment, written by the watch over the keyring.
+    pub(super) syncs: SyncCollector,
+    /// The keys and the suppressions of the moment, written by [`Live::take_up`].
     pub(super) trust: Arc<ArcSwap<Trust>>,
-    /// The same for newsletters.
-    pub(super) author: Arc<ArcSwap<Author>>,
+    pub(super) live: Arc<Live>,
 }
 
 /// Where a server listens.
@@ -103,19 +106,27 @@ impl App {
         let policy = Arc::new(policy(&setup.config, &setup.trust, 1)?);
         let author = Author::new(setup.config.clone(), policy.clone())?;
         let author = Arc::new(ArcSwap::from_pointee(author));
+        let trust = Arc::new(ArcSwap::from_pointee(setup.trust.clone()));
+        let withheld = withheld(trust.clone());
         let edge = Arc::new(Edge {
             policy: ArcSwap::new(policy),
-            recorder: Recorder::new(store.clone(), delivers, counters.clone()),
+            recorder: Recorder::new(store.clone(), delivers, withheld.clone(), counters.clone()),
             commit_wait: setup.config.edge.commit_wait,
+            hooks: super::hooks::hooks(&setup.config, &store, &trust)?,
             metrics: EdgeMetrics::register(&mut metrics),
         });
         metrics.collector(Box::new(TrackingCollector(counters.clone())));
         let campaigns = Arc::new(campaign::Counters::default());
         metrics.collector(Box::new(CampaignCollector(campaigns.clone())));
-        let trust = Arc::new(ArcSwap::from_pointee(setup.trust.clone()));
+        let syncs = SyncCollector::of(&setup.config);
+        metrics.collector(Box::new(syncs.clone()));
         let keep_links = super::campaign::keep_links(&store, &trust);
-        let admin = Arc::new(Admin::new(token, metrics, setup.config.admin.hosts.clone(), author.clone(), keep_links));
-        let parts = Parts { setup, store, edge, admin, counters, campaigns, trust, author };
+        let live = Arc::new(Live::new(&setup, edge.clone(), trust.clone(), author.clone(), withheld));
+        let erase = erase(Eraser::new(&setup, store.clone()).live(live.clone()));
+        let desks = super::ids::desks(&setup.config, &store, &trust)?;
+        let hosts = setup.config.admin.hosts.clone();
+        let admin = Admin::new(token, metrics, hosts, author, keep_links, erase, desks);
+        let parts = Parts { setup, store, edge, admin: Arc::new(admin), counters, campaigns, syncs, trust, live };
         let side_tasks = Prepared::of(&parts)?;
         Ok(Self { parts, side_tasks, edge_listeners, admin_listener })
     }
@@ -137,7 +148,10 @@ impl App {
         let mut edge = JoinSet::new();
         for listener in edge_listeners {
             let state = parts.edge.clone();
-            let answer = move |request: Request<Incoming>| state.clone().answer(request.into_parts().0);
+            let answer = move |request: Request<Incoming>| {
+                let (request, body) = request.into_parts();
+                state.clone().answer(request, body)
+            };
             edge.spawn(listener::serve(listener, answer, stop.clone()));
         }
         let state = parts.admin.clone();
@@ -184,6 +198,20 @@ async fn drain(
     let closing = tokio::task::spawn_blocking(move || drop((parts.edge, parts.admin, parts.store)));
     let closed = timeout_at(deadline, closing).await.is_ok();
     if answered && written && closed { Stopped::Drained } else { Stopped::Overdue }
+}
+
+/// Who is withheld at any moment.
+fn withheld(trust: Arc<ArcSwap<Trust>>) -> Arc<Withheld> {
+    Withheld::new(Arc::new(move |reaid| trust.load().suppressed.has_text(reaid)))
+}
+
+/// An erasure that comes to its end though whoever asked for it goes away.
+fn erase(eraser: Eraser) -> Erase {
+    Box::new(move |digest, lift| {
+        let eraser = eraser.clone();
+        let erasing = tokio::spawn(async move { eraser.erase(digest, lift).await });
+        Box::pin(async move { erasing.await.unwrap_or(Err(ErasureError::Ending)) })
+    })
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

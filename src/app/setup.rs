@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::keyring::{self, KeyringError};
 use super::policy::Trust;
 use super::scopes::{self, ScopeError};
+use super::suppressions::{self, SuppressionsError, Words};
 use crate::authoring::Author;
 use crate::config::{Config, ConfigError, Integration, Place};
 use crate::identity::{Identities, Keyring};
@@ -37,6 +38,9 @@ pub enum SetupError {
     /// Another process serves from this store.
     #[error("{0} is held by another `reaid serve`: two would deliver every event twice")]
     Serving(String),
+    /// Nobody knows who asked to be forgotten.
+    #[error(transparent)]
+    Suppressions(#[from] SuppressionsError),
     /// A name that the configuration does not have.
     #[error("{0}")]
     Unknown(String),
@@ -48,6 +52,7 @@ impl SetupError {
         match self {
             Self::Config(_) | Self::Unknown(_) | Self::Scope(ScopeError::Changed { .. }) => true,
             Self::Keyring(error) => error.is_usage(),
+            Self::Suppressions(error) => error.is_usage(),
             Self::Store { .. } | Self::Serving(_) | Self::Scope(ScopeError::Store(_)) => false,
         }
     }
@@ -62,7 +67,9 @@ pub struct Setup {
     pub keyring: Keyring,
     /// The scope of each integration, by its name; settled for as long as the process runs.
     pub scopes: BTreeMap<String, String>,
-    /// What is derived from keyring and scopes.
+    /// Who asked to be forgotten.
+    pub words: Words,
+    /// What is derived from keyring, scopes and words.
     pub trust: Trust,
     /// The judges of destinations.
     pub sites: Sites,
@@ -105,8 +112,9 @@ impl Setup {
         super::policy::check_fallbacks(&config)?;
         // Last, because it remembers what it is told.
         let scopes = scopes::settle(&config, store)?;
-        let trust = Trust::derive(&keyring, &scopes);
-        Ok(Self { config, keyring, scopes, trust, sites })
+        let words = suppressions::settle(&keyring, &config.keyring, store)?;
+        let trust = Trust::derive(&keyring, &scopes, Arc::new(words.suppressed()));
+        Ok(Self { config, keyring, scopes, words, trust, sites })
     }
 
     /// What newsletters are made with.

@@ -1,29 +1,22 @@
-//! What runs beside the edge: delivery, counting for campaigns, the sweep of old events, the watch over the keyring, syncs.
+//! What runs beside the edge: delivery, counting for campaigns, the sweep of old events, the watch over what other processes change, syncs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::policy::{Trust, policy};
 use super::serve::Parts;
-use super::setup::Setup;
-use super::{keyring, sync};
-use crate::authoring::Author;
+use super::sync;
+use super::watch::Watch;
 use crate::campaign::{self, PersonOf};
 use crate::clock;
-use crate::edge::Edge;
-use crate::identity::{Keyring, VisitorIds};
+use crate::identity::VisitorIds;
 use crate::raptor::{self, EventNames, Visitor};
 use crate::store::{self, Event, Store};
 use crate::sync::Job;
 use crate::tracking::{Delivery, Settings, VisitorOf};
-
-/// How often to look whether another process changed the keyring. It must be noticed within 2 s.
-const KEYRING_POLL: Duration = Duration::from_secs(1);
 
 /// How often old events are swept out. Retention is counted in hours.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -31,15 +24,21 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// Everything about the side tasks that can fail at a start.
 pub(super) struct Prepared {
     delivery: Delivery,
-    syncs: Vec<(Job, Duration)>,
+    syncs: Vec<(Job, Option<Duration>)>,
 }
 
 impl Prepared {
     pub(super) fn of(parts: &Parts) -> anyhow::Result<Self> {
-        let mut syncs = Vec::new();
+        let (mut syncs, licences) = (Vec::new(), sync::licences(&parts.setup.config));
         for integration in &parts.setup.config.integrations {
-            let Some(every) = integration.every else { continue };
-            syncs.push((sync::job(integration, &parts.store, parts.trust.clone())?, every));
+            // Without a schedule it follows what it is told of, where somebody may tell it.
+            let is_told = integration.webhook_secret.is_some() || integration.get_or_create_key.is_some();
+            if integration.actito.is_none() || !(integration.every.is_some() || is_told) {
+                continue;
+            }
+            let mut job = sync::job(integration, &parts.store, parts.trust.clone(), &licences)?;
+            job.counters = parts.syncs.of_integration(&integration.name);
+            syncs.push((job, integration.every));
         }
         Ok(Self { delivery: delivery(parts)?, syncs })
     }
@@ -51,8 +50,8 @@ impl Prepared {
             campaign::side_task(parts.store.clone(), person_of(parts), parts.campaigns.clone(), stop.clone());
         tasks.spawn(whole(counting));
         tasks.spawn(whole(sweep(parts.store.clone(), kept(parts), stop.clone())));
-        let keyed = Keyed { edge: parts.edge.clone(), trust: parts.trust.clone(), author: parts.author.clone() };
-        tasks.spawn(whole(watch_keyring(parts.setup.clone(), keyed, stop.clone())));
+        let watch = Watch::new(parts.setup.config.keyring.clone(), parts.store.clone(), parts.live.clone());
+        tasks.spawn(whole(watch.run(stop.clone())));
         for (job, every) in self.syncs {
             tasks.spawn(whole(crate::sync::side_task(job, every, stop.clone())));
         }
@@ -103,7 +102,8 @@ fn delivery(parts: &Parts) -> anyhow::Result<Delivery> {
     let names: HashMap<_, _> = names.collect();
     let client = raptor::Client::new(&raptor.tracking_url, &raptor.v, names, raptor.allow_private)?;
     let settings = Settings::new(raptor.max_age, parts.setup.config.edge.drain / 2);
-    Ok(Delivery::new(parts.store.clone(), client, visitor_of(parts), settings, parts.counters.clone()))
+    let (withheld, counters) = (parts.live.withheld.clone(), parts.counters.clone());
+    Ok(Delivery::new(parts.store.clone(), client, visitor_of(parts), withheld, settings, counters))
 }
 
 /// Who Raptor is told an event's visitor is, by the keys of the moment.
@@ -154,54 +154,12 @@ async fn sweep(store: Store, kept: store::Kept, stop: CancellationToken) {
         if let Some(Err(error)) = swept {
             tracing::warn!(%error, "cannot sweep old events out of the store");
         }
+        let expired = stop.run_until_cancelled(store.expire_asked(clock::now())).await;
+        if let Some(Err(error)) = expired {
+            tracing::warn!(%error, "cannot sweep out who was asked for");
+        }
         if stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_none() {
             return;
         }
-    }
-}
-
-/// What is made with the keyring, and swapped when it changes.
-struct Keyed {
-    edge: Arc<Edge>,
-    trust: Arc<ArcSwap<Trust>>,
-    author: Arc<ArcSwap<Author>>,
-}
-
-/// Takes up a keyring that another process changed. One that cannot be read changes nothing.
-async fn watch_keyring(setup: Setup, keyed: Keyed, stop: CancellationToken) {
-    let mut current = setup.keyring.to_toml();
-    let mut complaint = String::new();
-    while stop.run_until_cancelled(tokio::time::sleep(KEYRING_POLL)).await.is_some() {
-        let path = setup.config.keyring.clone();
-        let read = tokio::task::spawn_blocking(move || keyring::read(&path)).await;
-        match read {
-            Ok(Ok(ring)) if ring.to_toml() == current => complaint.clear(),
-            Ok(Ok(ring)) => {
-                take_up(&setup, &ring, &keyed);
-                current = ring.to_toml();
-            }
-            Ok(Err(error)) if error.to_string() == complaint => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the keyring cannot be read: the keys in memory stay in use");
-                complaint = error.to_string();
-            }
-            Err(error) => tracing::error!(%error, "the keyring was not read"),
-        }
-    }
-}
-
-fn take_up(setup: &Setup, ring: &Keyring, keyed: &Keyed) {
-    let fresh = Trust::derive(ring, &setup.scopes);
-    let generation = keyed.edge.policy.load().generation + 1;
-    let policy = policy(&setup.config, &fresh, generation).map(Arc::new).map_err(anyhow::Error::from);
-    let both = policy.and_then(|policy| Ok((Author::new(setup.config.clone(), policy.clone())?, policy)));
-    match both {
-        Ok((author, policy)) => {
-            keyed.edge.policy.store(policy);
-            keyed.author.store(Arc::new(author));
-            keyed.trust.store(Arc::new(fresh));
-            tracing::info!("the keyring changed: its keys are in use");
-        }
-        Err(error) => tracing::error!(%error, "the new keyring is not used"),
     }
 }

@@ -11,7 +11,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Context, Outcome, UsageError, output};
-use crate::app::keyring;
+use crate::app::keyring::{self, KeyringLock};
+use crate::app::{SetupError, Store, open_store, suppressions};
 use crate::clock;
 use crate::config::Config;
 use crate::identity::{KeyId, Keyring};
@@ -50,16 +51,17 @@ pub(super) enum Keys {
 
 impl Keys {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Outcome> {
-        let path = Config::load(&context.config)?.keyring;
+        let config = Config::load(&context.config)?;
+        let path = config.keyring.clone();
         let only_reads = matches!(self, Self::List | Self::Backup { .. });
-        let _lock = (!only_reads).then(|| keyring::lock(&path)).transpose()?;
+        let lock = (!only_reads).then(|| keyring::lock(&path)).transpose()?;
         match self {
             Self::Init => init(context, &path),
             Self::List => list(context, &path),
             Self::Rotate { identities } => rotate(context, &path, identities),
             Self::Retire { id } => retire(context, &path, id),
-            Self::Backup { file } => backup(context, &path, &file),
-            Self::Restore { file, force } => restore(context, &path, &file, force),
+            Self::Backup { file } => backup(context, &config, &file),
+            Self::Restore { file, force } => restore(context, &config, lock.as_ref(), &file, force),
         }?;
         Ok(Outcome::Done)
     }
@@ -134,8 +136,10 @@ fn retire(context: &Context, path: &Path, id: u8) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn backup(context: &Context, path: &Path, file: &Path) -> anyhow::Result<()> {
-    let ring = keyring::read(path)?;
+fn backup(context: &Context, config: &Config, file: &Path) -> anyhow::Result<()> {
+    let ring = keyring::read(&config.keyring)?;
+    let words = suppressions::gather(&ring, &config.keyring, store_if_any(config)?.as_ref(), None)?.words.to_lines();
+    let (keys, people) = (ring.keys().len(), words.len());
     let mut open = fs::OpenOptions::new();
     let mut copy = open
         .write(true)
@@ -143,32 +147,55 @@ fn backup(context: &Context, path: &Path, file: &Path) -> anyhow::Result<()> {
         .mode(0o600)
         .open(file)
         .map_err(|e| UsageError(format!("cannot make {}: {e}", file.display())))?;
-    let written = copy.write_all(ring.to_toml().as_bytes()).and_then(|()| copy.sync_all());
+    let written = copy.write_all(ring.carrying(words).to_toml().as_bytes()).and_then(|()| copy.sync_all());
     written.with_context(|| format!("cannot write {}", file.display()))?;
     if context.json {
-        return output::json(&json!({ "backup": file, "keys": ring.keys().len() }));
+        return output::json(&json!({ "backup": file, "keys": keys, "suppressions": people }));
     }
     output::line(format!(
-        "wrote {} keys to {}: whoever has this file can forge links",
-        ring.keys().len(),
+        "wrote {keys} keys and {people} suppressions to {}: whoever has this file can forge links",
         file.display()
     ));
     Ok(())
 }
 
-fn restore(context: &Context, path: &Path, file: &Path, force: bool) -> anyhow::Result<()> {
+fn restore(
+    context: &Context,
+    config: &Config,
+    lock: Option<&KeyringLock>,
+    file: &Path,
+    force: bool,
+) -> anyhow::Result<()> {
+    let path = &config.keyring;
     let text = fs::read_to_string(file).map_err(|e| UsageError(format!("cannot read {}: {e}", file.display())))?;
     let ring = Keyring::from_toml(&Zeroizing::new(text));
     let ring = ring.map_err(|e| UsageError(format!("{}: {e}", file.display())))?;
     if path.exists() && !force {
         refuse_to_lose_keys(&keyring::read(path)?, &ring)?;
     }
-    keyring::replace(path, &ring)?;
+    suppressions::check_carried(&ring, file)?;
+    let store = store_if_any(config)?;
+    // What is here and in the backup is put together before anything is replaced.
+    let words = match suppressions::gather(&ring, path, store.as_ref(), lock) {
+        Err(error) if force && error.is_of_another_keyring() => {
+            eprintln!("reaid: who was suppressed under another keyring is suppressed no longer: {error}");
+            suppressions::forget(path, store.as_ref())?;
+            suppressions::gather(&ring, path, store.as_ref(), lock)?.words
+        }
+        gathered => gathered?.words,
+    };
+    let (keys, people) = (ring.keys().len(), words.to_lines().len());
+    keyring::replace(path, &ring.carrying(Vec::new()))?;
     if context.json {
-        return output::json(&json!({ "keyring": path, "keys": ring.keys().len() }));
+        return output::json(&json!({ "keyring": path, "keys": keys, "suppressions": people }));
     }
-    output::line(format!("restored {} keys to {}", ring.keys().len(), path.display()));
+    output::line(format!("restored {keys} keys and {people} suppressions to {}", path.display()));
     Ok(())
+}
+
+/// The store, unless nothing was ever stored.
+fn store_if_any(config: &Config) -> Result<Option<Store>, SetupError> {
+    config.store.path.exists().then(|| open_store(config)).transpose()
 }
 
 /// A key that is on the ring of today and not in the backup would be lost for good.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Outcome, output};
-use crate::app::Setup;
+use crate::app::{Setup, Trust};
 use crate::identity::{EmailAddress, Identities};
 
 #[derive(Args)]
@@ -33,19 +33,25 @@ impl Mint {
                     continue;
                 };
                 let line = line.trim_end_matches('\r');
-                all_good &= line.is_empty() || mint_one(context, identities, line, at + 1)?;
+                all_good &= line.is_empty() || mint_one(context, &setup.trust, identities, line, at + 1)?;
             }
         } else {
             for (at, address) in self.addresses.iter().enumerate() {
-                all_good &= mint_one(context, identities, address, at + 1)?;
+                all_good &= mint_one(context, &setup.trust, identities, address, at + 1)?;
             }
         }
         Ok(if all_good { Outcome::Done } else { Outcome::Incomplete })
     }
 }
 
-/// Prints one REAID, or says on stderr what is wrong with the line; whether it was an address.
-fn mint_one(context: &Context, identities: &Identities, written: &str, line: usize) -> anyhow::Result<bool> {
+/// Prints one REAID, or says on stderr why there is none; whether there is one.
+fn mint_one(
+    context: &Context,
+    trust: &Trust,
+    identities: &Identities,
+    written: &str,
+    line: usize,
+) -> anyhow::Result<bool> {
     let address = match EmailAddress::parse(written) {
         Ok(address) => address,
         Err(error) => {
@@ -53,6 +59,10 @@ fn mint_one(context: &Context, identities: &Identities, written: &str, line: usi
             return Ok(false);
         }
     };
+    if trust.is_suppressed(&address.digest()) {
+        eprintln!("line {line}: suppressed: this person asked to be forgotten");
+        return Ok(false);
+    }
     let reaid = identities.mint(&address.digest());
     if context.json {
         output::json(&json!({ "address": written, "reaid": reaid.as_str() }))?;

@@ -4,6 +4,7 @@
 
 mod campaign;
 mod demo;
+mod erase;
 mod keys;
 mod link;
 mod mint;
@@ -13,12 +14,15 @@ mod rewrite;
 mod sandbox;
 mod serve;
 mod sync;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::erasure::ErasureError;
+use crate::app::suppressions::SuppressionsError;
 use crate::app::{SetupError, keyring::KeyringError, sync::SyncFailure};
 use crate::authoring::AuthorError;
 use crate::config::ConfigError;
@@ -63,6 +67,10 @@ enum Command {
     /// Look at the events that wait for Raptor.
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// Forget the person whose address is on stdin, for good.
+    Erase(erase::Erase),
+    /// Show what is held of the person whose address is on stdin, REAIDs included.
+    Show(erase::Show),
     /// Look at what became of campaigns.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
@@ -119,6 +127,8 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Rewrite(rewrite) => rewrite.run(&context),
         Command::Sync(sync) => sync.run(&context),
         Command::Outbox(outbox) => outbox.run(&context),
+        Command::Erase(erase) => erase.run(&context),
+        Command::Show(show) => show.run(&context),
         Command::Campaign(campaign) => campaign.run(&context),
         Command::Sandbox(sandbox) => sandbox.run(),
     }
@@ -136,6 +146,8 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref::<AuthorError>().is_some_and(AuthorError::is_usage)
             || cause.downcast_ref::<SetupError>().is_some_and(SetupError::is_usage)
             || cause.downcast_ref::<KeyringError>().is_some_and(KeyringError::is_usage)
+            || cause.downcast_ref::<SuppressionsError>().is_some_and(SuppressionsError::is_usage)
+            || cause.downcast_ref::<ErasureError>().is_some_and(ErasureError::is_usage)
             || cause.downcast_ref::<SyncFailure>().is_some_and(SyncFailure::is_usage)
     })
 }

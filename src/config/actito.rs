@@ -1,5 +1,7 @@
 //! The Actito half of an integration, as used.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::SecretSource;
@@ -33,6 +35,8 @@ pub struct Actito {
     pub calls_per_minute: u32,
     /// Calls in flight at once.
     pub concurrency: usize,
+    /// How long an answer may take, but for the file of an import.
+    pub timeout: Duration,
     /// Mass imports a day and table.
     pub imports_per_day: u32,
     /// The licence, where its quotas are shared with integrations of other entities.

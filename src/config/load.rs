@@ -10,8 +10,8 @@ use url::Url;
 use super::place::Source;
 use super::secret::Origin;
 use super::{
-    Admin, Config, ConfigError, Deliver, Edge, Integration, Links, Located, Place, Raptor, SecretSource, Site, Store,
-    written,
+    Admin, Config, ConfigError, Deliver, Edge, Integration, Links, Located, Place, Raptor, RaptorErasure, SecretSource,
+    Site, Store, written,
 };
 
 mod actito;
@@ -70,10 +70,7 @@ impl Loader<'_> {
     /// What is accepted in the file, so that it can be prepared, and does nothing yet.
     fn notices(&self, written: &written::Written) -> Vec<String> {
         let sites = written.site.iter().filter_map(|site| site.get_ref().cookies.as_ref());
-        let hooks = written.integration.iter().filter_map(|it| it.get_ref().webhook_secret.as_ref());
-        let spans = (sites.map(Spanned::span))
-            .chain(hooks.map(Spanned::span))
-            .chain(written.activation.iter().map(Spanned::span));
+        let spans = sites.map(Spanned::span).chain(written.activation.iter().map(Spanned::span));
         spans.map(|span| format!("{}: is read, and does nothing in this version", self.source.place(span))).collect()
     }
 
@@ -171,7 +168,23 @@ impl Loader<'_> {
             v: written.v.unwrap_or_else(|| "reaid-edge".to_owned()),
             max_age: written.max_age.map_or(Duration::from_secs(DAY), |age| age.0),
             allow_private: written.allow_private.unwrap_or(false),
+            erasure: self.raptor_erasure(written.erasure_url, written.erasure_key)?,
         })
+    }
+
+    fn raptor_erasure(
+        &self,
+        url: Option<Spanned<String>>,
+        key: Option<Spanned<written::Secret>>,
+    ) -> Result<Option<RaptorErasure>, ConfigError> {
+        match (url, key) {
+            (None, None) => Ok(None),
+            (Some(url), Some(key)) => {
+                Ok(Some(RaptorErasure { url: self.http_url(url)?.value, api_key: self.secret(key) }))
+            }
+            (Some(url), None) => Err(self.source.place(url.span()).complain("expected erasure_key beside it")),
+            (None, Some(key)) => Err(self.source.place(key.span()).complain("expected erasure_url beside it")),
+        }
     }
 
     fn sites(
@@ -241,6 +254,10 @@ impl Loader<'_> {
             return Err(accounts_at.complain("expected at least one account"));
         }
         let every = written.schedule.map(|schedule| self.every(&schedule, written.actito.is_some())).transpose()?;
+        let webhook_secret = written.webhook_secret.map(|secret| self.secret(secret));
+        if let Some(secret) = webhook_secret.as_ref().filter(|_| written.actito.is_none()) {
+            return Err(secret.complain("expected actito = { … } beside it: there is nobody to be called by"));
+        }
         Ok(Integration {
             id_scope: written.id_scope,
             accounts,
@@ -248,6 +265,9 @@ impl Loader<'_> {
             merge_field: written.merge_field.unwrap_or_else(|| "${reaid}".to_owned()),
             actito: written.actito.map(|actito| self.actito(actito)).transpose()?,
             every,
+            sync: written.sync.load(&self.source)?,
+            webhook_secret,
+            get_or_create_key: written.get_or_create_key.map(|key| self.secret(key)),
             name: name.value,
         })
     }

@@ -8,6 +8,7 @@ mod actito;
 mod load;
 mod place;
 mod secret;
+mod sync;
 mod units;
 mod written;
 
@@ -19,6 +20,7 @@ use url::Url;
 pub use actito::{Actito, ApiGeneration, Assumed, UrlStyle, V5Write};
 pub use place::{ConfigError, Located, Place};
 pub use secret::SecretSource;
+pub use sync::{Export, Sync};
 
 /// Everything `proxy.toml` says, with the defaults filled in and paths made absolute to its folder.
 #[derive(Clone, Debug)]
@@ -66,7 +68,10 @@ impl Config {
     /// As for [`SecretSource::read`].
     pub fn check_secret_files(&self) -> Result<(), ConfigError> {
         let keys = self.integrations.iter().filter_map(|it| it.actito.as_ref()).map(|actito| &actito.api_key);
-        let in_files = std::iter::once(&self.admin.token).chain(keys).filter(|secret| secret.is_file());
+        let erasure = self.raptor.erasure.as_ref().map(|erasure| &erasure.api_key);
+        let guards = self.integrations.iter().flat_map(|it| [&it.webhook_secret, &it.get_or_create_key]).flatten();
+        let secrets = std::iter::once(&self.admin.token).chain(keys).chain(erasure).chain(guards);
+        let in_files = secrets.filter(|secret| secret.is_file());
         in_files.map(SecretSource::read).try_for_each(|secret| secret.map(drop))
     }
 }
@@ -140,8 +145,19 @@ pub struct Raptor {
     pub v: String,
     /// An event older than this is given up.
     pub max_age: Duration,
-    /// Whether the tracking host's name may resolve to a private address.
+    /// Whether Raptor's names may resolve to a private address.
     pub allow_private: bool,
+    /// Where Raptor is asked to forget people, if anywhere.
+    pub erasure: Option<RaptorErasure>,
+}
+
+/// `raptor.erasure_url` and `raptor.erasure_key`.
+#[derive(Clone, Debug)]
+pub struct RaptorErasure {
+    /// Scheme and host; `/{account}/DeleteUser` is appended.
+    pub url: Url,
+    /// What the calls are authorised with.
+    pub api_key: SecretSource,
 }
 
 /// Which events go to Raptor.
@@ -189,4 +205,10 @@ pub struct Integration {
     pub actito: Option<Actito>,
     /// How often `serve` syncs by itself.
     pub every: Option<Duration>,
+    /// How it is synced.
+    pub sync: Sync,
+    /// What Actito's webhooks must carry; none takes no webhooks.
+    pub webhook_secret: Option<SecretSource>,
+    /// What whoever asks for REAIDs by address must carry; none answers nobody.
+    pub get_or_create_key: Option<SecretSource>,
 }

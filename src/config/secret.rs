@@ -11,6 +11,9 @@ use super::{ConfigError, Place};
 /// The largest secret file that is read: a secret is a line, and this bounds a mistaken path.
 const MAX_LEN: u64 = 16 * 1024;
 
+/// The least of a secret that strangers may try: 16 random characters are 64 bits and more.
+const STRONG: usize = 16;
+
 /// Where a secret is found: `{ file = "…" }` or `{ env = "…" }`.
 #[derive(Clone, Debug)]
 pub struct SecretSource {
@@ -38,9 +41,26 @@ impl SecretSource {
         };
         let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
         if text.is_empty() {
-            return Err(self.place.complain("expected a secret, found nothing"));
+            return Err(self.complain("expected a secret, found nothing"));
         }
         Ok(text)
+    }
+
+    /// Reads a secret that comes in a header of requests from outside.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), and when it is short or cannot stand in a header.
+    pub fn read_strong(&self) -> Result<Zeroizing<String>, ConfigError> {
+        let secret = self.read()?;
+        if secret.len() < STRONG || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.complain(format!("expected {STRONG} or more letters, digits and signs, without spaces")));
+        }
+        Ok(secret)
+    }
+
+    /// A complaint about the secret.
+    pub fn complain(&self, message: impl Into<String>) -> ConfigError {
+        self.place.complain(message)
     }
 
     pub(super) fn is_file(&self) -> bool {

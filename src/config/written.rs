@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::sync::WrittenSync;
 use super::units::{Size, Span};
 
 #[derive(Deserialize)]
@@ -96,6 +97,8 @@ pub(super) struct Raptor {
     pub(super) v: Option<String>,
     pub(super) max_age: Option<Span>,
     pub(super) allow_private: Option<bool>,
+    pub(super) erasure_url: Option<Spanned<String>>,
+    pub(super) erasure_key: Option<Spanned<Secret>>,
 }
 
 #[derive(Deserialize)]
@@ -144,7 +147,10 @@ pub(super) struct Integration {
     pub(super) merge_field: Option<String>,
     pub(super) actito: Option<Actito>,
     pub(super) schedule: Option<Spanned<Schedule>>,
+    #[serde(default)]
+    pub(super) sync: WrittenSync,
     pub(super) webhook_secret: Option<Spanned<Secret>>,
+    pub(super) get_or_create_key: Option<Spanned<Secret>>,
 }
 
 #[derive(Deserialize)]
@@ -163,6 +169,7 @@ pub(super) struct Actito {
     pub(super) import_api: Option<ApiGeneration>,
     pub(super) calls_per_minute: Option<Spanned<u32>>,
     pub(super) concurrency: Option<Spanned<u32>>,
+    pub(super) timeout: Option<Spanned<Span>>,
     pub(super) imports_per_day: Option<u32>,
     pub(super) licence: Option<String>,
     pub(super) allow_private: Option<bool>,

@@ -79,7 +79,7 @@ impl Stage {
     /// Brings the REAIDs in the sandbox's Actito up to date.
     pub(super) async fn sync(&self) -> anyhow::Result<Summary> {
         let integration = self.setup.integration(None)?;
-        Ok(sync::run(&self.setup, &self.store, integration, false, None, &self.stop).await?)
+        Ok(sync::run(&self.setup, &self.store, integration, sync::Run::default(), &self.stop).await?)
     }
 
     /// Rewrites the newsletter and hands it to the sandbox's Actito.

@@ -1,11 +1,16 @@
 //! The Actito half of an integration: defaults, named endpoints, and what is assumed of the API.
 
+use std::time::Duration;
+
 use toml::Spanned;
 use url::Url;
 
-use super::super::units::Size;
+use super::super::units::{Size, Span};
 use super::super::{Actito, ApiGeneration, Assumed, ConfigError, Located, UrlStyle, V5Write, written};
 use super::Loader;
+
+/// An answer may take this long: calls beyond Actito's own limit are slowed, not rejected.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Loader<'_> {
     pub(super) fn actito(&self, written: written::Actito) -> Result<Actito, ConfigError> {
@@ -27,11 +32,22 @@ impl Loader<'_> {
             import_api: generation(written.import_api),
             calls_per_minute: self.at_least_one(written.calls_per_minute, 90)?,
             concurrency: self.at_least_one(written.concurrency, 4)? as usize,
+            timeout: self.timeout(written.timeout)?,
             imports_per_day: written.imports_per_day.unwrap_or(12),
             licence: written.licence,
             allow_private: written.allow_private.unwrap_or(false),
             assumed: self.assumed(written.assumed.unwrap_or_default(), has_email)?,
         })
+    }
+
+    fn timeout(&self, written: Option<Spanned<Span>>) -> Result<Duration, ConfigError> {
+        match written {
+            None => Ok(TIMEOUT),
+            Some(none) if none.get_ref().0.is_zero() => {
+                Err(self.source.place(none.span()).complain("expected some time for an answer, found none"))
+            }
+            Some(timeout) => Ok(timeout.into_inner().0),
+        }
     }
 
     /// One of Actito's four named hosts, or a URL.

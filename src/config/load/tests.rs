@@ -44,6 +44,18 @@ fn the_smallest_file_gets_every_default() {
 }
 
 #[test]
+fn where_raptor_is_asked_to_forget_needs_its_key_and_the_key_a_place() {
+    let raptor = |lines: &str| parse(&format!("{SMALLEST}[raptor]\n{lines}\n")).map(|config| config.raptor.erasure);
+    let (url, key) = ("erasure_url = \"https://gdpr.example\"", "erasure_key = { env = \"KEY\" }");
+    assert_eq!(raptor(&format!("{url}\n{key}")).unwrap().unwrap().url.as_str(), "https://gdpr.example/");
+    assert!(raptor("").unwrap().is_none());
+    for (alone, says) in [(url, "expected erasure_key beside it"), (key, "expected erasure_url beside it")] {
+        let error = raptor(alone).unwrap_err().to_string();
+        assert!(error.contains("proxy.toml:18: raptor.") && error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn the_example_says_every_default_and_nothing_that_is_not_done() {
     let config = Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.toml"))).unwrap();
     assert_eq!(config.notices, Vec::<String>::new());
@@ -153,6 +165,11 @@ fn complaints_name_file_line_and_key() {
             "schedule = { every = \"0s\" }\n[[site]]",
             "proxy.toml:13: integration.schedule: expected more than",
         ),
+        (
+            "[[site]]",
+            "webhook_secret = { env = \"X\" }\n[[site]]",
+            "proxy.toml:13: integration.webhook_secret: expected actito = ",
+        ),
         ("[admin]", "[admin", "proxy.toml:4: "),
     ] {
         assert!(SMALLEST.contains(from));
@@ -174,9 +191,8 @@ fn a_secret_written_inline_is_refused_and_not_repeated() {
 
 #[test]
 fn what_does_nothing_yet_is_said() {
-    let text = SMALLEST.replace("[[site]]", "webhook_secret = { env = \"X\" }\n[[site]]");
-    let notices = parse(&text).unwrap().notices.join("\n");
-    assert!(notices.contains("proxy.toml:13: integration.webhook_secret: is read"), "{notices}");
+    let notices = parse(&format!("{SMALLEST}cookies = {{ mode = \"site\" }}\n")).unwrap().notices.join("\n");
+    assert!(notices.contains("proxy.toml:17: site.cookies: is read"), "{notices}");
 }
 
 #[test]
@@ -204,6 +220,10 @@ fn a_secret_is_read_where_it_is_kept_and_nowhere_open() {
     assert!(token.read().unwrap_err().to_string().contains("mode 0644"));
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
     assert_eq!(token.read().unwrap().as_str(), "s3cret");
+    let weak = token.read_strong().unwrap_err().to_string();
+    assert!(weak.contains("proxy.toml:5: admin.token: expected 16 or more") && !weak.contains("s3cret"), "{weak}");
+    std::fs::write(&path, "0123456789abcdef").unwrap();
+    assert!(token.read_strong().is_ok());
 }
 
 #[test]

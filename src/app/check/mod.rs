@@ -1,10 +1,11 @@
 //! `reaid check`: everything that can be known before clicks come.
 
+mod actito;
+
 use serde::Serialize;
 
 use super::setup::Setup;
-use super::sync;
-use crate::config::{ApiGeneration, Deliver, Integration};
+use crate::config::{Deliver, Integration};
 use crate::store::Store;
 
 /// One thing that was looked at.
@@ -24,7 +25,8 @@ pub async fn check(setup: &Setup, store: &Store) -> Vec<Finding> {
     let mut findings = vec![keyring(setup), admin_token(setup), edge(setup), raptor(setup)];
     for integration in &setup.config.integrations {
         findings.push(scope(setup, integration));
-        findings.push(actito(integration, setup, store).await);
+        findings.extend(actito::look(integration, setup, store).await);
+        findings.extend(webhooks(integration, setup).await);
     }
     let notices = setup.config.notices.iter();
     findings.extend(notices.map(|notice| good("not in this version", notice.clone())));
@@ -34,11 +36,12 @@ pub async fn check(setup: &Setup, store: &Store) -> Vec<Finding> {
 fn keyring(setup: &Setup) -> Finding {
     let ring = &setup.keyring;
     let says = format!(
-        "{}: {} keys, key {} signs links, key {} mints REAIDs",
+        "{}: {} keys, key {} signs links, key {} mints REAIDs; {} people suppressed",
         setup.config.keyring.display(),
         ring.keys().len(),
         ring.active_links(),
-        ring.active_ids()
+        ring.active_ids(),
+        setup.trust.suppressed.people()
     );
     good("keyring", says)
 }
@@ -86,40 +89,15 @@ fn scope(setup: &Setup, integration: &Integration) -> Finding {
     }
 }
 
-async fn actito(integration: &Integration, setup: &Setup, store: &Store) -> Finding {
-    let subject = format!("actito of {}", integration.name);
-    let Some(settings) = integration.actito.as_ref().filter(|_| integration.enable_email_synchronization) else {
-        return good(subject, "not synced".to_owned());
-    };
-    let trust = std::sync::Arc::new(arc_swap::ArcSwap::from_pointee(setup.trust.clone()));
-    let job = match sync::job(integration, store, trust) {
-        Ok(job) => job,
-        Err(error) => return bad(subject, error.to_string()),
-    };
-    let (notes, page) = match job.client.check_structure().await {
-        Ok(notes) => (notes, job.client.list_page(0).await),
-        Err(error) => (Vec::new(), Err(error)),
-    };
-    let every = integration
-        .every
-        .map_or("by hand alone".to_owned(), |every| format!("every {}", humantime::format_duration(every)));
-    let writes = match settings.profiles_api {
-        ApiGeneration::V4 => "V4",
-        ApiGeneration::V5 => "V5 (as we assume it: docs/actito.md)",
-        ApiGeneration::Auto => "V4, and where that is gone by V5 (as we assume it: docs/actito.md)",
-    };
-    let notes: String = notes.iter().map(|note| format!("; note: {note}")).collect();
-    match page {
-        Ok(_) => good(
-            subject,
-            format!(
-                "{} answers; attribute `{}` can hold a REAID; profiles are listed by V5 and written by {writes}; synced \
-                 {every}{notes}",
-                settings.api_endpoint, settings.reaid_attribute
-            ),
-        ),
+/// Nothing where none are taken.
+async fn webhooks(integration: &Integration, setup: &Setup) -> Option<Finding> {
+    integration.webhook_secret.as_ref().filter(|_| integration.enable_email_synchronization)?;
+    let subject = format!("webhooks of {}", integration.name);
+    Some(match crate::app::webhooks::is_installed(&setup.config, integration).await {
+        Ok(true) => good(subject, "Actito calls for new profiles and changed addresses".to_owned()),
+        Ok(false) => good(subject, "not installed: `reaid sync webhooks install`".to_owned()),
         Err(error) => bad(subject, error.to_string()),
-    }
+    })
 }
 
 fn good(subject: impl Into<String>, says: String) -> Finding {
