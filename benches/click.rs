@@ -6,6 +6,7 @@
 
 mod world;
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,12 +16,13 @@ use arc_swap::ArcSwap;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use http::request::Parts;
+use http_body_util::Empty;
 use reaid::config::Deliver;
-use reaid::edge::{Edge, EdgeMetrics};
+use reaid::edge::{Edge, EdgeMetrics, Hooks};
 use reaid::links::Recipient;
 use reaid::metrics::Metrics;
 use reaid::store::{Limits, Store};
-use reaid::tracking::{Counters, Delivers, Recorder};
+use reaid::tracking::{Counters, Delivers, Recorder, Withheld};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use world::{HOST, identities, jane, policy, token};
@@ -50,8 +52,9 @@ impl Bench {
         let delivers = Delivers { kinds: Deliver::ClicksAndOpens, bots: false };
         let edge = Edge {
             policy: ArcSwap::from_pointee(policy),
-            recorder: Recorder::new(store, delivers, counters.clone()),
+            recorder: Recorder::new(store, delivers, Withheld::new(Arc::new(|_| false)), counters.clone()),
             commit_wait: DURABLE,
+            hooks: Hooks::new(HashMap::new()),
             metrics: EdgeMetrics::register(&mut Metrics::default()),
         };
         let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -67,7 +70,7 @@ impl Bench {
                 let (edge, request, share) = (self.edge.clone(), request.clone(), share(visitor));
                 tokio::spawn(async move {
                     for _ in 0..share {
-                        let answer = edge.clone().answer(request.clone()).await;
+                        let answer = edge.clone().answer(request.clone(), Empty::new()).await;
                         assert_eq!(answer.status(), http::StatusCode::FOUND);
                     }
                 })
@@ -86,7 +89,7 @@ impl Bench {
         for done in (0..clicks).step_by(BETWEEN_PAUSES as usize) {
             let start = Instant::now();
             for _ in done..clicks.min(done + BETWEEN_PAUSES) {
-                black_box(self.edge.clone().answer(request.clone()).now_or_never());
+                black_box(self.edge.clone().answer(request.clone(), Empty::new()).now_or_never());
             }
             elapsed += start.elapsed();
             self.runtime.block_on(self.edge.recorder.flush());

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
 mod support;
+#[path = "cli/vendors.rs"]
+mod vendors;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

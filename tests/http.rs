@@ -57,6 +57,27 @@ async fn newsletters_and_links_are_made_over_http() {
 }
 
 #[tokio::test]
+async fn people_are_forgotten_over_http() {
+    play("erasures").await;
+}
+
+#[tokio::test]
+async fn webhooks_are_taken_from_whoever_has_the_secret() {
+    play("hooks").await;
+}
+
+#[tokio::test]
+async fn a_disabled_integration_takes_webhooks_and_drops_them_and_gives_no_reaids() {
+    play("hooks_disabled").await;
+    play("get_or_create_disabled").await;
+}
+
+#[tokio::test]
+async fn addresses_are_given_their_reaids() {
+    play("get_or_create").await;
+}
+
+#[tokio::test]
 async fn a_connection_serves_many_clicks_and_closes_after_the_thousandth() {
     let server = Server::start(&Settings::default()).await;
     let mut connection = Connection::open(server.edge).await.unwrap();

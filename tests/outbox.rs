@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use reaid::config::Deliver;
 use reaid::raptor::{Client, EventNames, Visitor};
 use reaid::store::outbox::{self, Count, Which};
 use reaid::store::{Agent, Event, Kind, Limits, State, Store, Verdict};
-use reaid::tracking::{Counters, Delivers, Delivery, Outcome, Recorder, Settings, breaker};
+use reaid::tracking::{Counters, Delivers, Delivery, Outcome, Recorder, Settings, Withheld, breaker};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -82,6 +82,9 @@ struct House {
     store: Store,
     recorder: Recorder,
     counters: Arc<Counters>,
+    /// Whether the person of every event is suppressed.
+    suppressed: Arc<AtomicBool>,
+    withheld: Arc<Withheld>,
 }
 
 impl House {
@@ -90,9 +93,12 @@ impl House {
         let path = folder.path().join("reaid.db");
         let store = Store::open(&path, Limits::of_size(ROOMY)).unwrap();
         let counters = Counters::beside(&store);
+        let suppressed = Arc::new(AtomicBool::new(false));
+        let asked = suppressed.clone();
+        let withheld = Withheld::new(Arc::new(move |_| asked.load(Ordering::SeqCst)));
         let delivers = Delivers { kinds: Deliver::ClicksAndOpens, bots: false };
-        let recorder = Recorder::new(store.clone(), delivers, counters.clone());
-        Self { _folder: folder, path, store, recorder, counters }
+        let recorder = Recorder::new(store.clone(), delivers, withheld.clone(), counters.clone());
+        Self { _folder: folder, path, store, recorder, counters, suppressed, withheld }
     }
 
     fn event(&self, number: u16) -> Event {
@@ -125,7 +131,8 @@ impl House {
         let names = HashMap::from([("1234".to_string(), EventNames::default())]);
         let client = Client::new(&base, "reaid-edge", names, false).unwrap();
         let visitor_of = Arc::new(|event: &Event| Visitor { coid: event.id.to_string(), sid: "S".into() });
-        let delivery = Delivery::new(self.store.clone(), client, visitor_of, settings, self.counters.clone());
+        let (withheld, counters) = (self.withheld.clone(), self.counters.clone());
+        let delivery = Delivery::new(self.store.clone(), client, visitor_of, withheld, settings, counters);
         let stop = CancellationToken::new();
         Running { task: tokio::spawn(delivery.run(stop.clone())), stop }
     }
@@ -346,4 +353,40 @@ async fn no_lease_outlives_its_process_and_no_answer_is_forgotten() {
     house.until_count(State::Delivered, 500).await;
     running.end().await;
     assert_eq!(numbers(&raptor.taken()), (0..500).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_memory_of_a_person_is_not_sent_after_the_person_is_suppressed() {
+    let (house, raptor) = (House::new(), Raptor::start(503).await);
+    let running = house
+        .deliver(&raptor, Settings { breaker: breaker::Limits { failures: u32::MAX, ..quick().breaker }, ..quick() });
+    house.record((0..200).map(|number| house.event(number))).await;
+    until(async || raptor.calls().len() > 50).await;
+    house.suppressed.store(true, Ordering::SeqCst);
+    // As an erasure waits before it answers.
+    house.withheld.ended(&["AVCX2Xn3aHNLYEVZLOeLQLnM".to_owned()]).await;
+    let before = raptor.calls().len();
+    raptor.answer(204);
+    house.record([Event { reaid: None, ..house.event(7) }]).await;
+    house.until_count(State::Delivered, 1).await;
+    // Looks go on finding the others, as long as nobody deletes them.
+    until(async || house.counters.in_flight.load(Ordering::Relaxed) == 0).await;
+    running.end().await;
+    let after = raptor.calls().split_off(before);
+    assert!(after.len() == 1 && !after[0].1.contains("reaid="), "{after:?}");
+    assert_eq!(house.count(State::Waiting).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_may_not_be_made_gives_way_to_another() {
+    let (house, raptor) = (House::new(), Raptor::start(503).await);
+    let running = house.deliver(&raptor, quick());
+    house.record((0..40).map(|number| house.event(number))).await;
+    until(async || house.is_held().await).await;
+    house.suppressed.store(true, Ordering::SeqCst);
+    raptor.answer(204);
+    house.record([Event { reaid: None, ..house.event(7) }]).await;
+    house.until_count(State::Delivered, 1).await;
+    assert!(!house.is_held().await || house.counters.lanes().iter().all(|lane| !lane.held));
+    running.end().await;
 }

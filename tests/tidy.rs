@@ -54,7 +54,15 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Folders and files without I/O, clock, logging and globals.
-const PURE: [&str; 4] = ["src/identity/", "src/links/", "src/rewrite/", "src/sync/plan.rs"];
+const PURE: [&str; 7] = [
+    "src/identity/",
+    "src/links/",
+    "src/rewrite/",
+    "src/sync/plan.rs",
+    "src/sync/planner.rs",
+    "src/sync/ledger.rs",
+    "src/sync/engine/",
+];
 
 const IMPURE: [&str; 18] = [
     "std::fs",

@@ -38,6 +38,7 @@ pub fn policy() -> Policy {
         shops: vec![Shop { identities: Some(Arc::new(identities())), fallback: None }],
         accounts: [(account(), SiteId(0))].into(),
         domain,
+        suppressed: Arc::default(),
         respect_gpc: true,
         needs_consent: false,
     }

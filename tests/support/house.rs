@@ -15,6 +15,12 @@ use super::{JANE, JANE_ADDRESS, JANE_ELSEWHERE, JANE_KEY_2, logs};
 /// What admin requests carry.
 pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
 
+/// What webhooks carry.
+pub(crate) const HOOK_SECRET: &str = "a-hook-secret-of-the-tests";
+
+/// What whoever asks for REAIDs carries.
+pub(crate) const IDS_KEY: &str = "a-get-or-create-key-of-the-tests";
+
 /// The `Host` of clicks, and where links begin.
 pub(crate) const CLICK_HOST: &str = "click.example";
 
@@ -66,6 +72,13 @@ impl Settings {
             "\nactito = {{ api_endpoint = \"{base}\", entity = \"shop\", api_key = {{ file = \"data/actito-key\" }}, \
              profile_table = \"Customers\", profile_table_id = \"31\", calls_per_minute = 100000 }}\n"
         );
+        self
+    }
+
+    /// The integration takes webhooks and gives REAIDs.
+    pub(crate) fn asked(mut self) -> Self {
+        self.integration += "\nwebhook_secret = { file = \"data/hook-secret\" }\n\
+                             get_or_create_key = { file = \"data/ids-key\" }\n";
         self
     }
 
@@ -121,13 +134,15 @@ impl House {
 
     /// Furnished, but without a keyring.
     pub(crate) fn without_keyring(settings: &Settings) -> Self {
-        for identity in [JANE_ADDRESS, JANE, JANE_ELSEWHERE, JANE_KEY_2, ADMIN_TOKEN] {
+        for identity in [JANE_ADDRESS, JANE, JANE_ELSEWHERE, JANE_KEY_2, ADMIN_TOKEN, HOOK_SECRET, IDS_KEY] {
             logs::must_not_hold(identity);
         }
         let house = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(house.path("data")).unwrap();
         house.write_secret("data/admin-token", ADMIN_TOKEN);
         house.write_secret("data/actito-key", "sandbox-key");
+        house.write_secret("data/hook-secret", HOOK_SECRET);
+        house.write_secret("data/ids-key", IDS_KEY);
         house.configure(settings);
         house
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use reaid::app::{App, Setup, Stopped};
 use reaid::sandbox::{self, Sandbox};
 use reaid::store::Store;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,12 +42,15 @@ impl Server {
 
     /// Binds in this house and does not run yet.
     pub(crate) async fn bind_in(house: House) -> (App, Bound) {
-        logs::of_this_process();
-        // Opening the store blocks, which a runtime's own thread must not.
-        let opened = tokio::task::spawn_blocking(move || (house.setup(), house)).await;
-        let ((setup, store), house) = opened.unwrap();
-        let app = App::bind(setup.clone(), store.clone()).await.unwrap();
-        (app, Bound { house, setup, store })
+        let bound = Bound::open(house).await;
+        (App::bind(bound.setup.clone(), bound.store.clone()).await.unwrap(), bound)
+    }
+
+    /// Starts in this house, where clicks and webhooks come to `edge`: who calls must know it before.
+    pub(crate) async fn start_at(house: House, edge: TcpListener) -> Self {
+        let (bound, admin) = (Bound::open(house).await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let app = App::with_listeners(bound.setup.clone(), bound.store.clone(), vec![edge], admin).unwrap();
+        bound.run(app)
     }
 
     /// `GET target` on the public listener, as a browser asks it.
@@ -81,6 +85,14 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
+    async fn open(house: House) -> Self {
+        logs::of_this_process();
+        // Opening the store blocks, which a runtime's own thread must not.
+        let opened = tokio::task::spawn_blocking(move || (house.setup(), house)).await;
+        let ((setup, store), house) = opened.unwrap();
+        Self { house, setup, store }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, app: App) -> Server {
         let Self { house, setup, store } = self;
@@ -132,7 +144,8 @@ impl RunningSandbox {
         let (handle, stop) = (sandbox.handle(), CancellationToken::new());
         tokio::spawn(sandbox.run(stop.clone()));
         for profile in handle.profiles() {
-            if let Some(address) = profile.get(&attribute) {
+            // Some hold none, or something that is no address.
+            if let Some(address) = profile.get(&attribute).filter(|value| value.contains('@')) {
                 logs::must_not_hold(address);
             }
         }
