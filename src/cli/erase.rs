@@ -20,6 +20,15 @@ pub(super) struct Erase {
     /// Show the receipt of an earlier erasure instead; nothing is read from stdin.
     #[arg(long, value_name = "ID", conflicts_with = "lift")]
     receipt: Option<String>,
+    #[command(flatten)]
+    misplaced: Misplaced,
+}
+
+/// An address where none belongs. Taken, because the parser's own complaint would repeat it.
+#[derive(Args)]
+struct Misplaced {
+    #[arg(hide = true)]
+    arguments: Vec<String>,
 }
 
 impl Erase {
@@ -31,7 +40,8 @@ impl Erase {
             output::line(kept.ok_or_else(|| UsageError(format!("there is no receipt `{id}`")))?);
             return Ok(Outcome::Done);
         }
-        let receipt = runtime()?.block_on(eraser.erase(digest_from_stdin()?, self.lift))?;
+        let digest = digest_from_stdin(&self.misplaced)?;
+        let receipt = runtime()?.block_on(eraser.erase(digest, self.lift))?;
         if context.json {
             output::json(&receipt)?;
         } else {
@@ -70,12 +80,15 @@ fn print(receipt: &Receipt) {
 }
 
 #[derive(Args)]
-pub(super) struct Show;
+pub(super) struct Show {
+    #[command(flatten)]
+    misplaced: Misplaced,
+}
 
 impl Show {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let (setup, store) = Setup::load_with_store(&context.config)?;
-        let shown = Eraser::new(&setup, store).show(&digest_from_stdin()?)?;
+        let shown = Eraser::new(&setup, store).show(&digest_from_stdin(&self.misplaced)?)?;
         if context.json {
             output::json(&shown)?;
         } else {
@@ -104,7 +117,12 @@ fn print_shown(shown: &Shown) {
 }
 
 /// The one address on stdin. No complaint repeats it.
-fn digest_from_stdin() -> anyhow::Result<Digest> {
+fn digest_from_stdin(misplaced: &Misplaced) -> anyhow::Result<Digest> {
+    if !misplaced.arguments.is_empty() {
+        return Err(
+            UsageError("expected the address on stdin, found an argument, which everybody sees".to_owned()).into()
+        );
+    }
     let mut text = String::new();
     io::stdin().lock().take(MAX_STDIN).read_to_string(&mut text)?;
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
