@@ -31,9 +31,10 @@ pub(super) fn serve(context: &Context) -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn check(context: &Context) -> anyhow::Result<Outcome> {
-    let (setup, store) = Setup::load_with_store(&context.config)?;
+    // That the store opens is a part of it.
+    let (setup, _store) = Setup::load_with_store(&context.config)?;
     setup.config.check_secret_files()?;
-    let findings = runtime()?.block_on(app::check::check(&setup, &store));
+    let findings = runtime()?.block_on(app::check::check(&setup));
     if context.json {
         output::json(&findings)?;
     } else {

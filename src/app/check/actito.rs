@@ -1,24 +1,18 @@
 //! Whether Actito answers, the table can hold REAIDs, and the API key may do what a sync does.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
-
 use super::{Finding, Setup, bad, good};
 use crate::actito::{Client, Error, Generation, Right};
 use crate::app::sync;
 use crate::config::{ApiGeneration, Integration};
-use crate::store::Store;
 
 /// One finding when all is well, else one for each thing that is not.
-pub(super) async fn look(integration: &Integration, setup: &Setup, store: &Store) -> Vec<Finding> {
+pub(super) async fn look(integration: &Integration, setup: &Setup) -> Vec<Finding> {
     let subject = format!("actito of {}", integration.name);
     let Some(settings) = integration.actito.as_ref().filter(|_| integration.enable_email_synchronization) else {
         return vec![good(subject, "not synced".to_owned())];
     };
-    let trust = Arc::new(ArcSwap::from_pointee(setup.trust.clone()));
-    let client = match sync::job(integration, store, trust, &sync::licences(&setup.config)) {
-        Ok(job) => job.client,
+    let client = match sync::client(integration, &sync::licences(&setup.config)) {
+        Ok(client) => client,
         Err(error) => return vec![bad(subject, error.to_string())],
     };
     let notes = match client.check_structure().await {

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::setup::Setup;
 use crate::config::{Deliver, Integration};
-use crate::store::Store;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -21,11 +20,11 @@ pub struct Finding {
 
 /// Looks at secrets, listeners, integrations and vendors. That configuration, keyring, scopes and
 /// store are in order is shown by having a `setup` at all.
-pub async fn check(setup: &Setup, store: &Store) -> Vec<Finding> {
+pub async fn check(setup: &Setup) -> Vec<Finding> {
     let mut findings = vec![keyring(setup), admin_token(setup), edge(setup), raptor(setup)];
     for integration in &setup.config.integrations {
         findings.push(scope(setup, integration));
-        findings.extend(actito::look(integration, setup, store).await);
+        findings.extend(actito::look(integration, setup).await);
         findings.extend(webhooks(integration, setup).await);
     }
     let notices = setup.config.notices.iter();

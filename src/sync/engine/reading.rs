@@ -51,21 +51,9 @@ impl Reading {
         let checkpoint = checkpoint.filter(|_| !settings.from_file && !settings.dry_run);
         // One page back: what was deleted meanwhile moved others ahead.
         let from = checkpoint.map_or(0, |(page, _)| page.saturating_sub(1));
-        Self {
-            place: if settings.from_file { Place::File } else { Place::Page(from) },
-            from,
-            pass: 1,
-            seen: RoaringTreemap::new(),
-            before: RoaringTreemap::new(),
-            unreadable: 0,
-            total: checkpoint.filter(|_| from > 0).and_then(|(_, total)| total),
-            total_changed: false,
-            repeated: false,
-            pages: 0,
-            since_checkpoint: 0,
-            ended: false,
-            complete: false,
-        }
+        let place = if settings.from_file { Place::File } else { Place::Page(from) };
+        let total = checkpoint.filter(|_| from > 0).and_then(|(_, total)| total);
+        Self { total, ..Self::at(place, from, 1) }
     }
 
     /// Takes a part in; `false` when it brought nothing that was not seen before.
@@ -89,17 +77,16 @@ impl Reading {
     }
 
     fn next_pass(&mut self) {
-        let seen = std::mem::take(&mut self.seen);
-        let settings =
-            Self { before: &self.before | &seen, pass: self.pass + 1, place: Place::Page(0), ..self.blank() };
-        *self = settings;
+        let before = &self.before | &self.seen;
+        *self = Self { before, ..Self::at(Place::Page(0), 0, self.pass + 1) };
     }
 
-    fn blank(&self) -> Self {
+    /// A pass that has not begun.
+    fn at(place: Place, from: u32, pass: u32) -> Self {
         Self {
-            place: self.place,
-            from: 0,
-            pass: self.pass,
+            place,
+            from,
+            pass,
             seen: RoaringTreemap::new(),
             before: RoaringTreemap::new(),
             unreadable: 0,
