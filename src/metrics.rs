@@ -12,8 +12,8 @@ type Labels = Vec<(&'static str, &'static str)>;
 #[derive(Debug)]
 pub struct Metrics(Registry);
 
-/// One counter for each value of a closed set.
-#[derive(Clone, Debug)]
+/// One counter for each value of a closed set; by default the set is empty, and nothing counts.
+#[derive(Clone, Debug, Default)]
 pub struct Labelled(Vec<(&'static str, Counter)>);
 
 /// One counter for each pair of values of two closed sets.

@@ -41,6 +41,22 @@ impl OutboundError {
 /// # Errors
 /// When TLS cannot be set up, as on a machine without root certificates.
 pub fn client(base: &Url, options: Options) -> Result<reqwest::Client, OutboundError> {
+    let builder = builder(base, options);
+    // Without TLS no root certificates are needed, and a bare machine may have none.
+    let builder = if base.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| OutboundError(error.without_url()))
+}
+
+/// The same, trusting the roots in `pem` and no others.
+///
+/// # Errors
+/// There is no certificate in `pem`, or TLS cannot be set up.
+pub fn client_trusting(base: &Url, options: Options, pem: &[u8]) -> Result<reqwest::Client, OutboundError> {
+    let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(OutboundError)?;
+    builder(base, options).tls_certs_only(roots).build().map_err(|error| OutboundError(error.without_url()))
+}
+
+fn builder(base: &Url, options: Options) -> reqwest::ClientBuilder {
     // Whoever came first has installed the same provider.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = reqwest::Client::builder()
@@ -52,9 +68,7 @@ pub fn client(base: &Url, options: Options) -> Result<reqwest::Client, OutboundE
         .timeout(options.total)
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .dns_resolver(Arc::new(Guard { allow_private: options.allow_private }));
-    // Without TLS no root certificates are needed, and a bare machine may have none.
-    let builder = if base.scheme() == "https" { builder.https_only(true) } else { builder.tls_certs_only([]) };
-    builder.build().map_err(|error| OutboundError(error.without_url()))
+    builder.https_only(base.scheme() == "https")
 }
 
 /// What a failed call says, without the URL, which may hold an identity.

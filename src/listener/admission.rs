@@ -2,9 +2,9 @@
 
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, Version, header};
 
-use super::limits;
+use super::{head, limits};
 
 /// Why a request is not looked at. Whoever sends one of these is not waited for: the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,21 @@ pub enum Refusal {
     Framing,
     /// `TRACE` or `CONNECT`.
     Method,
+    /// No HTTP at all.
+    Malformed,
+    /// More header than is read.
+    HeadTooLarge,
 }
 
 impl Refusal {
+    /// Whether the request is malformed in itself: on HTTP/2 its stream is reset (RFC 9113, 8.1.1).
+    pub(super) fn is_malformed(self) -> bool {
+        match self {
+            Self::Host | Self::Target | Self::Framing | Self::Malformed => true,
+            Self::TargetTooLong | Self::Method | Self::HeadTooLarge => false,
+        }
+    }
+
     /// A word for metrics.
     pub fn kind(self) -> &'static str {
         match self {
@@ -30,20 +42,44 @@ impl Refusal {
             Self::TargetTooLong => "target_too_long",
             Self::Framing => "framing",
             Self::Method => "method",
+            Self::Malformed => "malformed",
+            Self::HeadTooLarge => "head_too_large",
         }
     }
 
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Host, Self::Target, Self::TargetTooLong, Self::Framing, Self::Method];
+    pub const ALL: [Self; 7] = [
+        Self::Host,
+        Self::Target,
+        Self::TargetTooLong,
+        Self::Framing,
+        Self::Method,
+        Self::Malformed,
+        Self::HeadTooLarge,
+    ];
 }
 
-/// Lets a request pass and gives the text of its one `Host`.
+/// Lets a request pass and gives the text of the one host that it is for.
 ///
 /// # Errors
 /// Why it must not be answered as what it seems to be.
 pub fn admit(request: &Parts) -> Result<&str, Refusal> {
+    if request.headers.contains_key(&head::REFUSED) {
+        return Err(Refusal::Framing);
+    }
+    // On HTTP/1.1 the parser has taken the white space away.
+    if request.version == Version::HTTP_2 && request.headers.values().any(is_padded) {
+        return Err(Refusal::Malformed);
+    }
+    if request.method == Method::CONNECT && request.uri.authority().is_none() {
+        return Err(Refusal::Target);
+    }
     if matches!(request.method, Method::TRACE | Method::CONNECT) {
         return Err(Refusal::Method);
+    }
+    // HTTP/1.1 is held to the same by its parser.
+    if request.headers.len() > limits::HEADERS {
+        return Err(Refusal::HeadTooLarge);
     }
     let target = &request.uri;
     if !target.path().starts_with('/') {
@@ -59,18 +95,28 @@ pub fn admit(request: &Parts) -> Result<&str, Refusal> {
     {
         return Err(Refusal::Framing);
     }
-    let host = the_one_host(request)?;
-    match target.authority() {
-        Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => Err(Refusal::Host),
-        _ => Ok(host),
-    }
+    the_one_host(request)
 }
 
+/// Whether a value begins or ends with white space (RFC 9113, 8.2.1).
+fn is_padded(value: &HeaderValue) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_blank(value.as_bytes().first()) || is_blank(value.as_bytes().last())
+}
+
+/// HTTP/1 says its host in `Host`, and may repeat it in the target; HTTP/2 in `:authority`, and may
+/// repeat it in `Host`. What is said twice must be said alike.
 fn the_one_host(request: &Parts) -> Result<&str, Refusal> {
     let mut hosts = request.headers.get_all(header::HOST).iter();
-    match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
-        (Some(Ok(host)), None) => Ok(host),
-        _ => Err(Refusal::Host),
+    let field = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        (Some(Ok(host)), None) => Some(host),
+        (None, None) if request.version == Version::HTTP_2 => None,
+        _ => return Err(Refusal::Host),
+    };
+    match (field, request.uri.authority().map(Authority::as_str)) {
+        (Some(field), Some(authority)) if !authority.eq_ignore_ascii_case(field) => Err(Refusal::Host),
+        (Some(host), _) | (None, Some(host)) => Ok(host),
+        (None, None) => Err(Refusal::Host),
     }
 }
 
@@ -86,7 +132,11 @@ mod tests {
     use super::*;
 
     fn admitted(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<String, Refusal> {
-        let mut request = Request::builder().method(method).uri(target);
+        admitted_by(Version::HTTP_11, method, target, headers)
+    }
+
+    fn admitted_by(version: Version, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<String, Refusal> {
+        let mut request = Request::builder().version(version).method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -114,11 +164,26 @@ mod tests {
             ("GET", long.as_str(), vec![HOST], Refusal::TargetTooLong),
             ("GET", "/", vec![HOST, ("transfer-encoding", "chunked")], Refusal::Framing),
             ("POST", "/", vec![HOST, ("transfer-encoding", "chunked"), ("content-length", "1")], Refusal::Framing),
+            ("GET", "/", vec![HOST, (head::REFUSED.as_str(), "")], Refusal::Framing),
             ("TRACE", "/", vec![HOST], Refusal::Method),
             ("CONNECT", "click.example:80", vec![HOST], Refusal::Method),
         ] {
             assert_eq!(admitted(method, target, &headers), Err(refusal), "{method} {target}");
         }
+    }
+
+    #[test]
+    fn http_2_may_say_its_host_in_one_place_or_alike_in_both() {
+        let two = |target: &str, headers: &[_]| admitted_by(Version::HTTP_2, "GET", target, headers);
+        assert_eq!(two("https://click.example/c/x", &[]), Ok("click.example".into()));
+        assert_eq!(two("https://click.example/c/x", &[HOST]), Ok("click.example".into()));
+        assert_eq!(two("/c/x", &[HOST]), Ok("click.example".into()));
+        assert_eq!(two("https://other.example/c/x", &[HOST]), Err(Refusal::Host));
+        assert_eq!(two("/c/x", &[]), Err(Refusal::Host));
+        assert_eq!(two("https://click.example/", &[("a", " b")]), Err(Refusal::Malformed));
+        assert_eq!(two("https://click.example/", &[("a", "b\t")]), Err(Refusal::Malformed));
+        assert_eq!(admitted("GET", "/", &[HOST, ("a", "")]), Ok("click.example".into()));
+        assert_eq!(two("/c/x", &[HOST, HOST]), Err(Refusal::Host));
     }
 
     #[test]

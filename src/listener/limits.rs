@@ -9,6 +9,9 @@ pub const CONNECTIONS: usize = 20_000;
 /// freed, short enough that nobody's connect times out.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// For the whole TLS handshake: three exchanges on a phone's bad line take a second or two.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+
 /// From the end of one request to the end of the next one's header: a phone on a bad line needs a
 /// second or two, a client that drips bytes gets no more.
 pub const HEADER: Duration = Duration::from_secs(5);
@@ -23,8 +26,9 @@ pub const CONNECTION_AGE: Duration = Duration::from_secs(600);
 /// By how much less of [`CONNECTION_AGE`] a connection may end: many opened at once do not close at once.
 pub const AGE_JITTER: f64 = 0.2;
 
-/// Connections that may wait in the kernel to be accepted, as tokio asks for.
-pub const BACKLOG: usize = 1024;
+/// Connections that may wait in the kernel to be accepted: two seconds of a thousand a second, for a restart. A
+/// longer line would be answered when nobody waits any more: a server that is too slow then serves only those.
+pub const BACKLOG: u32 = 2048;
 
 /// How long a connection that is to end may be asked once more: a busy client asks again within
 /// milliseconds, and a stop waits no longer than this for the idle ones.
@@ -44,3 +48,34 @@ pub const BUFFER: usize = 16 * 1024;
 
 /// Bytes of a request target. Our longest token is under 3 KiB.
 pub const TARGET: usize = 8 * 1024;
+
+/// Requests under way at once on one connection of HTTP/2: browsers make one or two here, and
+/// RFC 9113 asks for no fewer than 100.
+pub const STREAMS: u32 = 100;
+
+/// Bytes of bodies that may be under way to us on one stream, and on all of a connection: HTTP/2's
+/// own default and a byte. Hardly a request here has a body.
+pub const WINDOW: u32 = 64 * 1024;
+
+/// Bytes of a header list, as HTTP/2 counts them (each field and 32 more): what HTTP/1.1 may send, and
+/// room to tell a target that is too long (414) from too many fields (431).
+pub const HEADER_LIST: u32 = 24 * 1024;
+
+/// Bytes of one answer that wait for the client's window: the longest answer is a small page.
+pub const SEND_BUFFER: usize = 16 * 1024;
+
+/// Streams that a client may open and reset before they were looked at (rapid reset).
+pub const PENDING_RESETS: usize = 20;
+
+/// Streams that we may have to reset for a client's mistakes before the connection is ended.
+pub const LOCAL_RESETS: usize = 64;
+
+/// How often a client on HTTP/2 is asked whether it is there: less than what routers forget idle
+/// connections after, so that a dead one is found.
+pub const PING: Duration = Duration::from_secs(20);
+
+/// How long it may take to say so.
+pub const PONG: Duration = Duration::from_secs(10);
+
+/// How long a connection of HTTP/2 may ask for nothing: people click once, and then they read.
+pub const IDLE: Duration = Duration::from_secs(30);
