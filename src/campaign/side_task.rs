@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Counters, PersonOf, Step, step};
 use crate::clock;
+use crate::overload::{Grade, Load};
 use crate::store::{Store, StoreError, campaigns};
 
 /// How often to look for new events: what somebody sees of a campaign is about this old.
@@ -16,10 +17,23 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// After a failure. The events stay; meanwhile the disk may have got room.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// How long counting gives way to clicks at most: what is not counted is not swept.
+const GIVES_WAY: Duration = Duration::from_secs(60);
+
 /// Counts until `stop`, then once more. What comes later is counted by the next start.
-pub async fn side_task(store: Store, person_of: PersonOf, counters: Arc<Counters>, stop: CancellationToken) {
+pub async fn side_task(
+    store: Store,
+    person_of: PersonOf,
+    counters: Arc<Counters>,
+    load: Arc<Load>,
+    stop: CancellationToken,
+) {
     let mut pause = Duration::ZERO;
-    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+    let calm = async |pause| {
+        tokio::time::sleep(pause).await;
+        load.give_way(Grade::Shedding, GIVES_WAY).await;
+    };
+    while stop.run_until_cancelled(calm(pause)).await.is_some() {
         let began = clock::now();
         pause = match look(&store, &person_of, &counters).await {
             // As long as the step took: a backlog takes at most half a core, and the disk in turns.

@@ -2,8 +2,9 @@
 //! end of the table and to the right edge of each index.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{ToSql, Transaction, params};
 
 use super::{Event, State};
 
@@ -22,8 +23,8 @@ pub(super) fn append(
         if bytes_in_use(transaction)? >= max_size {
             break;
         }
+        insert(transaction, some)?;
         for (event, state) in some {
-            insert(transaction, event, *state)?;
             *moved.entry((&event.account, *state)).or_default() += 1;
         }
         stored += some.len();
@@ -48,29 +49,66 @@ pub(super) fn add_to_tally(
 
 /// Pages that hold something, including those this transaction has added.
 fn bytes_in_use(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
-    let pragma = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let pages = pragma("page_count")? - pragma("freelist_count")?;
-    Ok((pages * pragma("page_size")?).unsigned_abs())
+    let pragma = |sql| transaction.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+    let pages = pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?;
+    Ok((pages * pragma("PRAGMA page_size")?).unsigned_abs())
 }
 
-fn insert(transaction: &Transaction<'_>, event: &Event, state: State) -> rusqlite::Result<()> {
-    let at = event.at.millis() as i64;
-    let done = (state != State::Waiting).then_some(at);
-    let sql = "INSERT INTO event (id, at, kind, agent, verdict, account, campaign, number, reaid, page, state, due, since, done)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?2, ?2, ?12)";
-    let values = params![
-        event.id.0,
-        at,
-        event.kind,
-        event.agent,
-        event.verdict,
-        event.account,
-        event.campaign,
-        event.number,
-        event.reaid,
-        event.page,
-        state,
-        done
-    ];
-    transaction.prepare_cached(sql)?.execute(values).map(drop)
+/// Rows of one statement: SQLite reads and writes the table of numbers that AUTOINCREMENT needs once for all of them.
+const ROWS: usize = 16;
+
+/// Parameters of a row.
+const COLUMNS: usize = 16;
+
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert_of(1));
+static INSERT_ROWS: LazyLock<String> = LazyLock::new(|| insert_of(ROWS));
+
+fn insert_of(rows: usize) -> String {
+    let row = format!("({})", ["?"; COLUMNS].join(", "));
+    format!(
+        "INSERT INTO event
+            (id, at, kind, agent, verdict, account, campaign, number, reaid, page, state, due, since, done, coid, sid)
+        VALUES {}",
+        vec![row; rows].join(", ")
+    )
+}
+
+fn insert(transaction: &Transaction<'_>, events: &[(Event, State)]) -> rusqlite::Result<()> {
+    let full = events.chunks_exact(ROWS);
+    let rest = full.remainder();
+    for rows in full {
+        insert_by(&INSERT_ROWS, transaction, rows)?;
+    }
+    rest.chunks(1).try_for_each(|row| insert_by(&INSERT_ONE, transaction, row))
+}
+
+fn insert_by(sql: &str, transaction: &Transaction<'_>, rows: &[(Event, State)]) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(sql)?;
+    for (index, (event, state)) in rows.iter().enumerate() {
+        let at = event.at.millis() as i64;
+        // While an event waits it keeps room for the time when it is done: a row that grows would push its
+        // neighbours to another page.
+        let values: [&dyn ToSql; COLUMNS] = [
+            &event.id.0,
+            &at,
+            &event.kind,
+            &event.agent,
+            &event.verdict,
+            &event.account,
+            &event.campaign,
+            &event.number,
+            &event.reaid,
+            &event.page,
+            state,
+            &at,
+            &at,
+            &at,
+            &event.cookies.coid,
+            &event.cookies.sid,
+        ];
+        for (column, value) in values.into_iter().enumerate() {
+            statement.raw_bind_parameter(index * COLUMNS + column + 1, value)?;
+        }
+    }
+    statement.raw_execute().map(drop)
 }

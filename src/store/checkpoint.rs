@@ -100,6 +100,8 @@ impl Checkpointer {
     /// Cuts the log to nothing. The writer is held until the guard is dropped; none when others kept reading.
     fn empty_log(&self, connection: &Connection) -> Result<Option<MutexGuard<'_, ()>>, StoreError> {
         for _ in 0..EMPTYINGS {
+            // Most of the log, while others write: what is left keeps them waiting only for a moment.
+            checkpoint(connection, "PASSIVE");
             self.signal.wanted.store(true, Ordering::Release);
             let held = self.signal.turn.lock().unwrap_or_else(PoisonError::into_inner);
             self.signal.wanted.store(false, Ordering::Release);

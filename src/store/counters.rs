@@ -1,6 +1,9 @@
 //! What happened to events on their way to the disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::metrics::histogram::Histogram;
 
 /// Why an event could not be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +51,33 @@ impl Loss {
 }
 
 /// Counts since the process started. Written by the writer thread, except for `queue_full`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
     /// Events that are on disk.
     pub stored: AtomicU64,
     /// Commits that carried events.
     pub commits: AtomicU64,
+    /// How long those commits took.
+    pub took: Histogram,
     lost: [AtomicU64; Loss::ALL.len()],
+}
+
+/// Where the groups of `took` end, in seconds: from the fastest disk to the longest that a commit is tried. Each is at
+/// most two and a half times the one before, because a percentile is known no better than that.
+const BOUNDS: [f64; 24] = [
+    1e-4, 1.5e-4, 2e-4, 3e-4, 5e-4, 7e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 7e-3, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07,
+    0.1, 0.15, 0.2, 0.5, 1.0, 2.0,
+];
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            stored: AtomicU64::default(),
+            commits: AtomicU64::default(),
+            took: Histogram::new(BOUNDS),
+            lost: Default::default(),
+        }
+    }
 }
 
 impl Counters {
@@ -72,7 +95,8 @@ impl Counters {
         self.lost[reason as usize].fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn committed(&self, events: usize) {
+    pub(super) fn committed(&self, events: usize, took: Duration) {
+        self.took.observe(took.as_secs_f64());
         self.stored.fetch_add(events as u64, Ordering::Relaxed);
         self.commits.fetch_add(1, Ordering::Relaxed);
     }

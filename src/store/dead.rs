@@ -52,10 +52,10 @@ pub fn dead(connection: &Connection, which: &Which, limit: usize) -> rusqlite::R
     let letter = |row: &Row<'_>| {
         Ok(DeadLetter {
             event: event(row)?,
-            reason: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
-            answer: row.get::<_, Option<String>>(11)?.unwrap_or_default(),
-            attempts: row.get(12)?,
-            died: timestamp(row.get(13)?),
+            reason: row.get::<_, Option<String>>(12)?.unwrap_or_default(),
+            answer: row.get::<_, Option<String>>(13)?.unwrap_or_default(),
+            attempts: row.get(14)?,
+            died: timestamp(row.get(15)?),
         })
     };
     connection.prepare_cached(&sql)?.query_map(params![account, id, limit as i64], letter)?.collect()
@@ -69,7 +69,7 @@ pub fn dead(connection: &Connection, which: &Which, limit: usize) -> rusqlite::R
 pub fn retry_dead(transaction: &Transaction<'_>, which: &Which, now: Timestamp) -> rusqlite::Result<usize> {
     let (account, id) = filters(which);
     let sql = "UPDATE event
-        SET state = 0, due = ?3, since = ?3, attempts = 0, done = NULL, reason = NULL
+        SET state = 0, due = ?3, since = ?3, attempts = 0, reason = NULL
         WHERE seq IN (
             SELECT seq FROM event
             WHERE state = 2 AND state <> 0 AND (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR id = ?2)

@@ -81,6 +81,21 @@ pub enum Verdict {
     Suppressed,
 }
 
+/// The ids of the visitor's own cookies, where they were there and could be used.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct CookieIds {
+    /// The visitor id.
+    pub coid: Option<[u8; 16]>,
+    /// The session id.
+    pub sid: Option<[u8; 16]>,
+}
+
+/// What the schema needs for them.
+pub(super) const SCHEMA_COOKIES: &str = "
+    ALTER TABLE event ADD COLUMN coid BLOB;
+    ALTER TABLE event ADD COLUMN sid BLOB;
+";
+
 /// Where an event is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -118,8 +133,16 @@ pub struct Event {
     /// Where a click landed; `None` for opens. Goes in as the whole `Location`: the door takes out
     /// what must not be stored.
     pub page: Option<String>,
+    /// Who the shop's cookies say it was: before what is derived from the REAID.
+    pub cookies: CookieIds,
     /// The person did not consent: stored, never delivered. Not a column: it decides the state.
     pub withheld: bool,
+}
+
+impl fmt::Debug for CookieIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieIds(…)")
+    }
 }
 
 impl fmt::Debug for Event {
@@ -261,6 +284,7 @@ mod tests {
             number: 1,
             reaid: Some("AVCX2Xn3aHNLYEVZLOeLQLnM".into()),
             page: Some("https://shop.example/secret".into()),
+            cookies: CookieIds::default(),
             withheld: false,
         };
         let shown = format!("{event:?}");

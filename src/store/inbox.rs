@@ -5,8 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Transaction;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use super::batch::{Batch, Commit, Ticket};
 use super::{Counters, Event, Loss, State, StoreError};
 
 /// Work for the writer: runs inside the transaction (`None` when there could be none), then is told how
@@ -14,46 +15,6 @@ use super::{Counters, Event, Loss, State, StoreError};
 pub(super) type Job = Box<dyn FnOnce(Option<&Transaction<'_>>) -> Answer + Send>;
 pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 pub(super) type Door = Arc<dyn Fn(&mut Event) -> State + Send + Sync>;
-
-/// How a batch ended: how many of its events, counted from the first, are on disk.
-type Settled = Option<usize>;
-
-/// Whether an event is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is fsynced.
-    Committed,
-    /// It could not be kept; counted by its reason.
-    Lost,
-}
-
-/// The claim to know what became of one event. Dropping it changes nothing for the event.
-#[derive(Debug)]
-pub struct Ticket(Option<(watch::Receiver<Settled>, usize)>);
-
-impl Ticket {
-    /// Completes when the event's batch was committed or dropped.
-    pub async fn settled(self) -> Outcome {
-        let Some((mut batch, index)) = self.0 else { return Outcome::Lost };
-        match batch.wait_for(Option::is_some).await.map(|stored| *stored) {
-            Ok(Some(stored)) if index < stored => Outcome::Committed,
-            _ => Outcome::Lost,
-        }
-    }
-}
-
-/// Events that share one commit.
-pub(super) struct Batch {
-    pub(super) events: Vec<(Event, State)>,
-    settled: watch::Sender<Settled>,
-}
-
-impl Batch {
-    /// Wakes everybody who waits, once: the first `stored` events are on disk, the rest is lost.
-    pub(super) fn settle(self, stored: usize) {
-        self.settled.send_replace(Some(stored));
-    }
-}
 
 /// What the writer takes at once.
 #[derive(Default)]
@@ -80,9 +41,10 @@ struct Waiting {
     events: Vec<Event>,
     /// The pages of `events`.
     bytes: usize,
-    settled: watch::Sender<Settled>,
-    /// The newest batch that had an event: whoever flushes waits for it.
-    last: Option<watch::Receiver<Settled>>,
+    /// The commit that they will share.
+    commit: Arc<Commit>,
+    /// That of the newest event: whoever flushes waits for it.
+    last: Option<Arc<Commit>>,
     jobs: Vec<Job>,
     door: Door,
     /// Set by the writer; whoever puts in what it sleeps for wakes it.
@@ -104,7 +66,7 @@ impl Inbox {
         let waiting = Waiting {
             events: Vec::new(),
             bytes: 0,
-            settled: watch::Sender::new(None),
+            commit: Arc::default(),
             last: None,
             jobs: Vec::new(),
             door: Arc::new(|_| State::Kept),
@@ -121,17 +83,24 @@ impl Inbox {
         if full || waiting.closing {
             drop(waiting);
             self.counters.lose(Loss::QueueFull, 1);
-            return Ticket(None);
+            return Ticket::lost();
         }
         let index = waiting.events.len();
         waiting.events.push(event);
         waiting.bytes += bytes;
-        let batch = waiting.settled.subscribe();
+        let ticket = Ticket::of(&waiting.commit, index);
         if index == 0 {
-            waiting.last = Some(batch.clone());
+            waiting.last = Some(waiting.commit.clone());
         }
         self.wake(waiting, &[Sleep::ForAnything]);
-        Ticket(Some((batch, index)))
+        ticket
+    }
+
+    /// How full the queue is, from 0 to 1.
+    pub(super) fn fill(&self) -> f64 {
+        let waiting = self.lock();
+        let events = waiting.events.len() as f64 / self.max_queue as f64;
+        events.max(waiting.bytes as f64 / MAX_QUEUED_BYTES as f64)
     }
 
     pub(super) fn submit(&self, job: Job) {
@@ -147,7 +116,7 @@ impl Inbox {
     }
 
     pub(super) fn last_ticket(&self) -> Option<Ticket> {
-        self.lock().last.clone().map(|batch| Ticket(Some((batch, 0))))
+        self.lock().last.as_ref().map(|commit| Ticket::of(commit, 0))
     }
 
     pub(super) fn appended(&self) -> &Arc<Notify> {
@@ -197,14 +166,14 @@ impl Inbox {
         let room = Vec::with_capacity(waiting.events.len());
         let events = mem::replace(&mut waiting.events, room);
         waiting.bytes = 0;
-        let settled = mem::replace(&mut waiting.settled, watch::Sender::new(None));
+        let commit = mem::take(&mut waiting.commit);
         let door = waiting.door.clone();
         drop(waiting);
         let judged = events.into_iter().map(|mut event| {
             let state = door(&mut event);
             (event, state)
         });
-        Work { batch: Some(Batch { events: judged.collect(), settled }), jobs }
+        Work { batch: Some(Batch::new(judged.collect(), commit)), jobs }
     }
 
     fn wake(&self, waiting: MutexGuard<'_, Waiting>, from: &[Sleep]) {
@@ -241,6 +210,7 @@ mod tests {
             number: 0,
             reaid: None,
             page: None,
+            cookies: Default::default(),
             withheld: false,
         }
     }
@@ -251,10 +221,10 @@ mod tests {
         let inbox = Inbox::new(usize::MAX, counters.clone());
         let long = || Event { page: Some("x".repeat(MAX_QUEUED_BYTES / 2)), ..event() };
         let tickets = [inbox.append(long()), inbox.append(long()), inbox.append(long()), inbox.append(event())];
-        assert_eq!(tickets.map(|ticket| ticket.0.is_some()), [true, true, false, true]);
+        assert_eq!(tickets.map(|ticket| ticket.is_claim()), [true, true, false, true]);
         assert_eq!(counters.lost(Loss::QueueFull), 1);
         drop(inbox.take(None));
-        assert!(inbox.append(long()).0.is_some());
+        assert!(inbox.append(long()).is_claim());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! calls passes jobs that use the functions of [`meta`], [`outbox`], [`sync`] and [`campaigns`].
 
 mod append;
+mod batch;
 mod checkpoint;
 mod counters;
 mod dead;
@@ -20,7 +21,9 @@ mod schema;
 mod scrub;
 mod writer;
 
+pub mod audiences;
 pub mod campaigns;
+pub mod leases;
 pub mod meta;
 pub mod outbox;
 pub mod person;
@@ -36,10 +39,10 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{Notify, oneshot};
 
+pub use batch::{Outcome, Ticket};
 pub use counters::{Counters, Loss};
 pub use error::StoreError;
-pub use event::{Agent, Event, EventId, Kind, State, Verdict};
-pub use inbox::{Outcome, Ticket};
+pub use event::{Agent, CookieIds, Event, EventId, Kind, State, Verdict};
 pub use retention::{Kept, sweep};
 
 use checkpoint::Checkpointer;
@@ -96,10 +99,10 @@ impl Store {
     /// is not ours (both stay untouched), else whatever the file system or SQLite says.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         file::prepare(path)?;
-        schema::refuse_newer(path)?;
+        schema::is_older(path)?;
         let raw = file::open(path)?;
         let connection = schema::connect(path)?;
-        schema::migrate(&connection)?;
+        schema::migrate(path, &connection)?;
         let counters = Arc::new(Counters::default());
         let inbox = Arc::new(Inbox::new(limits.max_queue, counters.clone()));
         let checkpointer = Checkpointer::start(path)?;
@@ -108,6 +111,14 @@ impl Store {
         let (writer, checkpointer) = (Some(writer), Some(checkpointer));
         let inner = Inner { inbox, readers, counters, writer, checkpointer, raw };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether opening the database at `path` would change its schema, which takes as long as it has rows to look at.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn is_older(path: &Path) -> Result<bool, StoreError> {
+        if path.exists() { schema::is_older(path) } else { Ok(false) }
     }
 
     /// Runs `job` in a transaction that it shares with whatever else waits; a job that fails undoes
@@ -171,6 +182,11 @@ impl Store {
     /// Queues an event for the next commit. Never blocks on the disk.
     pub fn append(&self, event: Event) -> Ticket {
         self.inner.inbox.append(event)
+    }
+
+    /// How full the queue of events that wait for a commit is, from 0 to 1.
+    pub fn queue_fill(&self) -> f64 {
+        self.inner.inbox.fill()
     }
 
     /// Waits until every event appended before this call is settled, one way or the other.

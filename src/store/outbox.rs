@@ -6,10 +6,16 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::append::add_to_tally;
-use super::{Event, EventId, State, meta};
+use super::{CookieIds, Event, EventId, State, meta};
 use crate::clock::Timestamp;
 
 pub use super::dead::{DeadLetter, RETRY_SLICE, Which, dead, retry_dead};
+
+/// An index that each event goes into and leaves again makes way for one of the few that were tried.
+pub(super) const SCHEMA_TRIED: &str = "
+    DROP INDEX event_age;
+    CREATE INDEX event_tried ON event (account, at) WHERE state = 0 AND due <> at;
+";
 
 /// An event that waits, as delivery takes it.
 #[derive(Clone, Debug)]
@@ -29,6 +35,8 @@ pub struct Waiting {
 pub struct Ack {
     /// The event's place in the store.
     pub seq: i64,
+    /// Its account.
+    pub account: String,
     /// Where it goes from here.
     pub fate: Fate,
     /// What was answered, as in `503` or `timeout`; `None` when it was not sent.
@@ -67,9 +75,9 @@ pub struct Count {
 /// # Errors
 /// What SQLite says.
 pub fn backlog(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
-    let sql = "SELECT account, events FROM tally WHERE state = ?1 AND events > 0 ORDER BY account";
+    let sql = "SELECT account, events FROM tally WHERE state = 0 AND events > 0 ORDER BY account";
     let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map([State::Waiting], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
+    statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
 }
 
 /// Up to `limit` events of `account` that are due and not among `leased`, those due first first.
@@ -89,7 +97,14 @@ pub fn candidates(
     let due = statement.query_map(params![account, now.millis() as i64, most], |row| row.get::<_, i64>(0))?;
     let due: Vec<i64> = due.collect::<Result<_, _>>()?;
     let free = due.into_iter().filter(|seq| !leased.contains(seq)).take(limit);
-    free.map(|seq| waiting(connection, seq)).collect()
+    let sql = format!("SELECT {EVENT}, attempts, since FROM event WHERE seq = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut waiting = |seq: i64| {
+        statement.query_row([seq], |row| {
+            Ok(Waiting { seq, attempts: row.get(12)?, since: timestamp(row.get(13)?), event: event(row)? })
+        })
+    };
+    free.map(&mut waiting).collect()
 }
 
 /// Writes what came of a batch. A row that is no longer waiting is left as it is.
@@ -97,30 +112,36 @@ pub fn candidates(
 /// # Errors
 /// What SQLite says.
 pub fn settle(transaction: &Transaction<'_>, now: Timestamp, acks: &[Ack]) -> rusqlite::Result<()> {
-    let mut moved: HashMap<(String, State), i64> = HashMap::new();
+    let mut moved: HashMap<(&str, State), i64> = HashMap::new();
     for ack in acks {
-        let Some(account) = settle_one(transaction, now, ack)? else { continue };
+        if !settle_one(transaction, now, ack)? {
+            continue;
+        }
         let state = match ack.fate {
             Fate::Delivered => State::Delivered,
             Fate::Dead(_) => State::Dead,
             Fate::Retry { .. } => continue,
         };
-        *moved.entry((account.clone(), State::Waiting)).or_default() -= 1;
-        *moved.entry((account, state)).or_default() += 1;
+        *moved.entry((&ack.account, State::Waiting)).or_default() -= 1;
+        *moved.entry((&ack.account, state)).or_default() += 1;
     }
     for ((account, state), events) in moved {
-        add_to_tally(transaction, &account, state, events)?;
+        add_to_tally(transaction, account, state, events)?;
     }
     Ok(())
 }
 
-/// How many events there are, by account and state.
+/// How many events there are, by account and state. An event is due when it happened, unless it was tried: those
+/// have an index of their own, so that the others need none by their time.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
     let sql = "SELECT account, state, events,
-            CASE state WHEN 0 THEN (SELECT min(at) FROM event WHERE state = 0 AND account = tally.account) END
+            CASE state WHEN 0 THEN min(
+                (SELECT min(due) FROM event WHERE state = 0 AND account = tally.account),
+                (SELECT coalesce(min(at), 1 << 62) FROM event
+                    WHERE state = 0 AND due <> at AND account = tally.account)) END
         FROM tally WHERE events > 0 ORDER BY account, state";
     let mut statement = connection.prepare_cached(sql)?;
     let count = |row: &Row<'_>| {
@@ -163,7 +184,7 @@ pub fn held(connection: &Connection) -> rusqlite::Result<Vec<(String, Timestamp)
 const HELD: &str = "held.";
 
 /// Columns of an event, in the order [`event`] reads them.
-pub(super) const EVENT: &str = "id, at, kind, agent, verdict, account, campaign, number, reaid, page";
+pub(super) const EVENT: &str = "id, at, kind, agent, verdict, account, campaign, number, reaid, page, coid, sid";
 
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
@@ -177,6 +198,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         number: row.get(7)?,
         reaid: row.get(8)?,
         page: row.get(9)?,
+        cookies: CookieIds { coid: row.get(10)?, sid: row.get(11)? },
         withheld: false,
     })
 }
@@ -185,25 +207,26 @@ pub(super) fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis.unsigned_abs())
 }
 
-fn waiting(connection: &Connection, seq: i64) -> rusqlite::Result<Waiting> {
-    let sql = format!("SELECT {EVENT}, attempts, since FROM event WHERE seq = ?1");
-    connection.prepare_cached(&sql)?.query_row([seq], |row| {
-        Ok(Waiting { seq, attempts: row.get(10)?, since: timestamp(row.get(11)?), event: event(row)? })
-    })
-}
-
-/// Returns the account of the event, when it was waiting.
-fn settle_one(transaction: &Transaction<'_>, now: Timestamp, ack: &Ack) -> rusqlite::Result<Option<String>> {
-    let (state, due, reason) = match ack.fate {
-        Fate::Delivered => (State::Delivered, None, None),
-        Fate::Dead(reason) => (State::Dead, None, Some(reason)),
-        Fate::Retry { due } => (State::Waiting, Some(due.millis() as i64), None),
+/// Whether the event was waiting. What is delivered becomes no longer by it, so that its neighbours stay where they
+/// are; its answer is not kept.
+fn settle_one(transaction: &Transaction<'_>, now: Timestamp, ack: &Ack) -> rusqlite::Result<bool> {
+    let (at, tried) = (now.millis() as i64, ack.answer.is_some());
+    let settled = match ack.fate {
+        Fate::Delivered => {
+            let sql = "UPDATE event SET state = 1, done = ?2, attempts = attempts + ?3 WHERE seq = ?1 AND state = 0";
+            transaction.prepare_cached(sql)?.execute(params![ack.seq, at, tried])?
+        }
+        Fate::Dead(reason) => {
+            let sql = "UPDATE event SET state = 2, done = ?2, attempts = attempts + ?3, reason = ?4,
+                    answer = coalesce(?5, answer)
+                WHERE seq = ?1 AND state = 0";
+            transaction.prepare_cached(sql)?.execute(params![ack.seq, at, tried, reason, ack.answer])?
+        }
+        Fate::Retry { due } => {
+            let sql = "UPDATE event SET due = ?2, attempts = attempts + ?3, answer = coalesce(?4, answer)
+                WHERE seq = ?1 AND state = 0";
+            transaction.prepare_cached(sql)?.execute(params![ack.seq, due.millis() as i64, tried, ack.answer])?
+        }
     };
-    let done = (state != State::Waiting).then_some(now.millis() as i64);
-    let sql = "UPDATE event SET state = ?2, due = coalesce(?3, due), done = ?4, reason = ?5,
-            attempts = attempts + (?6 IS NOT NULL), answer = coalesce(?6, answer)
-        WHERE seq = ?1 AND state = 0 RETURNING account";
-    let mut statement = transaction.prepare_cached(sql)?;
-    let mut rows = statement.query(params![ack.seq, state, due, done, reason, ack.answer])?;
-    rows.next()?.map(|row| row.get(0)).transpose()
+    Ok(settled > 0)
 }

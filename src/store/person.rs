@@ -1,7 +1,8 @@
 //! Everything that is kept of one person, found by the person's REAIDs: to show it, or to delete it for good.
 //!
 //! Deleted bytes are overwritten (`secure_delete`, see `schema`), and [`Store::expunge`] takes them out of the
-//! log and of what moved rows left behind, too. Whoever adds a table that may hold a person adds it here.
+//! log and of what moved rows left behind, too. Whoever adds a table that may hold a person adds it here; what stays
+//! on purpose, beside the suppression, are profiles that are in no audience ([`super::audiences::withhold`]).
 
 use std::collections::BTreeMap;
 

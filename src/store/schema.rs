@@ -22,12 +22,16 @@ const MIGRATIONS: &[&[&str]] = &[
     &[super::sync::SCHEMA_IMPORTS],
     &[super::suppressions::SCHEMA],
     &[super::sync::SCHEMA_ASKED],
+    &[super::event::SCHEMA_COOKIES],
+    &[super::audiences::SCHEMA, super::leases::SCHEMA_AUDIENCES],
+    &[super::outbox::SCHEMA_TRIED],
+    &[super::audiences::SCHEMA_SAVED],
 ];
 
 /// `tally` counts the events of each account and state, so that nothing ever has to count rows: every
 /// function that moves an event moves its tally in the same transaction.
 /// `since` is what `max_age` counts from: the event's time, or when a dead letter was given another try.
-/// `done` is when the event got into its state, unless that is `waiting`.
+/// `done` is when the event got into its state; while that is `waiting` it says nothing.
 const V1: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE event (
@@ -60,10 +64,11 @@ const V1: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// Fails when the database at `path` is not ours or of a newer version. Writes nothing.
-pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
-    let Some(seen) = header(path)? else { return Ok(()) };
-    judge(path, seen)?;
+/// Whether the database at `path` has fewer migrations than are known. Fails when it is not ours or of a newer version.
+/// Writes nothing.
+pub(super) fn is_older(path: &Path) -> Result<bool, StoreError> {
+    let Some(seen) = header(path)? else { return Ok(false) };
+    let is_older = judge(path, seen)?;
     // A newer version may so far stand in the log only.
     if file::wal_of(path).metadata().is_ok_and(|log| log.len() > 0) {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -75,9 +80,9 @@ pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
             application: pragma(&connection, "application_id")?,
             changes: pragma(&connection, "schema_version")?,
         };
-        judge(path, seen)?;
+        return judge(path, seen);
     }
-    Ok(())
+    Ok(is_older)
 }
 
 /// A connection that may write, with the settings every one of ours has.
@@ -95,14 +100,15 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Runs the migrations that the database has not seen, all in one transaction.
-pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     if pragma(connection, "user_version")? as usize == MIGRATIONS.len() {
         return Ok(());
     }
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     // Another process may have been faster while we waited for the lock.
-    let seen = pragma(&transaction, "user_version")? as usize;
-    for migration in MIGRATIONS.iter().skip(seen).copied().flatten() {
+    let seen = pragma(&transaction, "user_version")?;
+    refuse_newer(path, seen)?;
+    for migration in MIGRATIONS.iter().skip(seen as usize).copied().flatten() {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -119,19 +125,21 @@ struct Seen {
     changes: u32,
 }
 
-fn judge(path: &Path, seen: Seen) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as u32;
+/// Whether a database that says so of itself is older.
+fn judge(path: &Path, seen: Seen) -> Result<bool, StoreError> {
     match seen {
         // Created, but the first migration was not committed yet.
-        Seen { version: 0, application: 0, changes: 0 } => Ok(()),
+        Seen { version: 0, application: 0, changes: 0 } => Ok(false),
         Seen { application, .. } if application != APPLICATION_ID => {
             Err(StoreError::Foreign { path: path.to_path_buf() })
         }
-        Seen { version: found, .. } if found > known => {
-            Err(StoreError::Newer { path: path.to_path_buf(), found, known })
-        }
-        Seen { .. } => Ok(()),
+        Seen { version, .. } => refuse_newer(path, version).map(|()| (version as usize) < MIGRATIONS.len()),
     }
+}
+
+fn refuse_newer(path: &Path, found: u32) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    if found > known { Err(StoreError::Newer { path: path.to_path_buf(), found, known }) } else { Ok(()) }
 }
 
 /// What the first page says; `None` for an empty file.

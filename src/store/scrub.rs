@@ -12,13 +12,21 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{Loss, StoreError, file, meta};
 
-/// Pages overwritten at once: a megabyte, so that clicks wait for milliseconds.
-const PAGES_AT_ONCE: u64 = 256;
+/// Pages overwritten at once: four megabytes. Most of the time goes into making a part durable, however large it is;
+/// clicks wait for some ten milliseconds.
+const PAGES_AT_ONCE: u64 = 1024;
+
+/// Between two parts nothing is locked for at least this long, and for as long as the part took: another process that
+/// found the lock taken asks again only now and then (after 1, 2, 5, 10, 15 milliseconds …), and its clicks wait
+/// meanwhile.
+const BREATH: Duration = Duration::from_millis(15);
 
 /// How often a part is tried while another process writes: each time the log must be empty for a moment.
 const TRIES: u32 = 100;
@@ -58,14 +66,17 @@ pub(super) fn scrub<T>(
     }
     for first in (0..pages.count).step_by(PAGES_AT_ONCE as usize) {
         let part = first..(first + PAGES_AT_ONCE).min(pages.count);
-        let mut tries = 0;
+        let (mut tries, began) = (0, Instant::now());
         while !gaps(raw, pages, part.clone()).map_err(failed)?.is_empty() {
             let Some(held) = empty_log()? else { return Ok(false) };
             let scrubbed = scrub_part(raw, path, connection, pages, part.clone());
             drop(held);
             tries += 1;
             match scrubbed {
-                Ok(Scrubbed::Clean) => break,
+                Ok(Scrubbed::Clean) => {
+                    thread::sleep(began.elapsed().max(BREATH));
+                    break;
+                }
                 Ok(Scrubbed::LogInUse) if tries < TRIES => {}
                 Ok(Scrubbed::LogInUse) => return Ok(false),
                 Err(StoreError::Sqlite(error)) if Loss::of(&error) == Loss::Busy && tries < TRIES => {}

@@ -35,6 +35,7 @@ fn event(count: u64) -> Event {
         number: 7,
         reaid: Some("AVCX2Xn3aHNLYEVZLOeLQLnM".into()),
         page: Some("https://shop.example/p".into()),
+        cookies: Default::default(),
         withheld: false,
     }
 }
@@ -118,7 +119,7 @@ fn a_newer_database_is_refused_and_left_as_it_was() {
     drop(connection);
     let before = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap());
     let refused = Store::open(&path, Limits::of_size(ROOMY)).err().unwrap();
-    assert!(matches!(refused, StoreError::Newer { found: 99, known: 5, .. }), "{refused}");
+    assert!(matches!(refused, StoreError::Newer { found: 99, known: 9, .. }), "{refused}");
     assert_eq!((std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap()), before);
     let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
     assert_eq!(names, 1, "no file was created beside it");
@@ -241,6 +242,11 @@ async fn flushing_waits_for_everything_before_it() {
     assert_eq!(in_state(&store, State::Waiting).await, 1000);
 }
 
+fn ack(seq: i64, fate: outbox::Fate, answer: Option<&str>) -> outbox::Ack {
+    let account = event(seq.unsigned_abs() - 1).account;
+    outbox::Ack { seq, account, fate, answer: answer.map(str::to_owned) }
+}
+
 #[tokio::test]
 async fn an_event_moves_through_its_states_with_its_tally() {
     let (_folder, path) = place();
@@ -249,10 +255,10 @@ async fn an_event_moves_through_its_states_with_its_tally() {
     let now = Timestamp::from_secs(1_796_001_000);
     let later = now.after(Duration::from_secs(5));
     let acks = vec![
-        outbox::Ack { seq: 1, fate: outbox::Fate::Delivered, answer: Some("204".into()) },
-        outbox::Ack { seq: 2, fate: outbox::Fate::Dead("rejected"), answer: Some("403".into()) },
-        outbox::Ack { seq: 3, fate: outbox::Fate::Retry { due: later }, answer: Some("503".into()) },
-        outbox::Ack { seq: 1, fate: outbox::Fate::Dead("rejected"), answer: None },
+        ack(1, outbox::Fate::Delivered, Some("204")),
+        ack(2, outbox::Fate::Dead("rejected"), Some("403")),
+        ack(3, outbox::Fate::Retry { due: later }, Some("503")),
+        ack(1, outbox::Fate::Dead("rejected"), None),
     ];
     store.write(move |t| outbox::settle(t, now, &acks)).await.unwrap();
     assert_eq!(in_state(&store, State::Delivered).await, 1);
@@ -263,11 +269,18 @@ async fn an_event_moves_through_its_states_with_its_tally() {
     assert_eq!((retried.len(), retried[0].attempts), (1, 1));
     let letters = store.read(|c| outbox::dead(c, &outbox::Which::All, 9)).await.unwrap();
     assert_eq!((letters[0].reason.as_str(), letters[0].answer.as_str(), letters[0].attempts), ("rejected", "403", 1));
+    let oldest = async |account: &str| {
+        let counts = store.read(outbox::counts).await.unwrap();
+        counts.into_iter().find(|it| it.account == account && it.state == State::Waiting).unwrap().oldest.unwrap()
+    };
+    assert_eq!(oldest("1234").await, event(2).at, "it was tried and is due later");
+    assert_eq!(oldest("1235").await, event(3).at);
     let which = outbox::Which::Id(event(1).id);
     let retry = |which: outbox::Which| store.write(move |t| outbox::retry_dead(t, &which, later));
     assert_eq!(retry(outbox::Which::Account("1234".into())).await.unwrap(), 0);
     assert_eq!(retry(which).await.unwrap(), 1);
     assert_eq!((in_state(&store, State::Dead).await, in_state(&store, State::Waiting).await), (0, 5));
+    assert_eq!(oldest("1235").await, event(1).at, "another try changes nothing about when it happened");
 }
 
 #[tokio::test]
@@ -281,7 +294,7 @@ async fn what_was_kept_long_enough_goes_and_nothing_else() {
     let acks: Vec<_> = (1..=2400)
         .map(|seq| {
             let fate = if seq > 2390 { outbox::Fate::Dead("expired") } else { outbox::Fate::Delivered };
-            outbox::Ack { seq, fate, answer: None }
+            ack(seq, fate, None)
         })
         .collect();
     store.write(move |t| outbox::settle(t, now, &acks)).await.unwrap();
@@ -321,8 +334,10 @@ fn hot_queries_use_their_index() {
     };
     let due = plan("SELECT seq FROM event WHERE state = 0 AND account = '1' AND due <= 5 ORDER BY due LIMIT 3");
     assert!(due.contains("COVERING INDEX event_due") && !due.contains("TEMP"), "{due}");
-    let oldest = plan("SELECT min(at) FROM event WHERE state = 0 AND account = '1'");
-    assert!(oldest.contains("event_age"), "{oldest}");
+    let oldest = plan("SELECT min(due) FROM event WHERE state = 0 AND account = '1'");
+    assert!(oldest.contains("SEARCH") && oldest.contains("COVERING INDEX event_due"), "{oldest}");
+    let tried = plan("SELECT min(at) FROM event WHERE state = 0 AND due <> at AND account = '1'");
+    assert!(tried.contains("SEARCH") && tried.contains("event_tried"), "{tried}");
     let done = plan("SELECT seq FROM event WHERE state = 1 AND state <> 0 AND done < 5 ORDER BY done LIMIT 3");
     assert!(done.contains("event_done") && !done.contains("TEMP"), "{done}");
 }

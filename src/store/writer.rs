@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::batch::Batch;
 use super::checkpoint::Bell;
-use super::inbox::{Answer, Batch, Inbox, Job, Work};
+use super::inbox::{Answer, Inbox, Job, Work};
 use super::{Counters, Limits, Loss, StoreError, append};
 use crate::clock::{self, Timestamp};
 
@@ -90,8 +91,9 @@ impl Writer {
     fn turn(&mut self, work: Work) {
         let (batch, mut jobs) = (work.batch, VecDeque::from(work.jobs));
         if let Some(batch) = self.held.take().or(batch) {
+            let began = Instant::now();
             match self.commit(Some(&batch), &mut jobs) {
-                Ok(stored) => self.settle(batch, stored),
+                Ok(stored) => self.settle(batch, stored, began.elapsed()),
                 Err(loss) => self.hold_or_drop(batch, loss),
             }
         }
@@ -145,9 +147,9 @@ impl Writer {
         Ok(stored)
     }
 
-    fn settle(&mut self, batch: Batch, stored: usize) {
+    fn settle(&mut self, batch: Batch, stored: usize, took: Duration) {
         self.trouble_since = None;
-        self.counters.committed(stored);
+        self.counters.committed(stored, took);
         self.counters.lose(Loss::MaxSize, batch.events.len() - stored);
         batch.settle(stored);
         self.inbox.appended().notify_one();

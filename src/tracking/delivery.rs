@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::driver::Driver;
 use super::{Counters, Withheld, breaker};
 use crate::backoff::Backoff;
+use crate::overload::Load;
 use crate::raptor::{Client, Visitor};
 use crate::store::{Event, Store};
 
@@ -46,6 +47,7 @@ pub struct Delivery {
     pub(super) withheld: Arc<Withheld>,
     pub(super) settings: Settings,
     pub(super) counters: Arc<Counters>,
+    pub(super) load: Arc<Load>,
 }
 
 impl Delivery {
@@ -58,7 +60,12 @@ impl Delivery {
         settings: Settings,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { store, client: Arc::new(client), visitor_of, withheld, settings, counters }
+        Self { store, client: Arc::new(client), visitor_of, withheld, settings, counters, load: Arc::default() }
+    }
+
+    /// Delivers one event at a time while there is too much to do.
+    pub fn giving_way_to(self, load: Arc<Load>) -> Self {
+        Self { load, ..self }
     }
 
     /// Delivers until `stop`; then calls under way get `drain` to end, and what came of them is

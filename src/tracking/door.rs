@@ -4,7 +4,7 @@
 use super::Withheld;
 use crate::config::Deliver;
 use crate::raptor;
-use crate::store::{Agent, Event, Kind, State, Verdict};
+use crate::store::{Agent, CookieIds, Event, Kind, State, Verdict};
 
 /// Which events are delivered; the others are only stored.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,7 @@ impl Delivers {
     pub(super) fn admit(self, event: &mut Event, withheld: &Withheld) -> State {
         if withheld.has(event.reaid.as_deref()) {
             (event.reaid, event.verdict) = (None, Some(Verdict::Suppressed));
+            event.cookies = CookieIds::default();
         }
         if let Some(page) = &mut event.page {
             *page = raptor::page_url(page);
@@ -58,6 +59,7 @@ mod tests {
             number: 1,
             reaid: None,
             page: Some("https://shop.example/?reaid=x&m=jane%40example.org&y=1#top".into()),
+            cookies: Default::default(),
             withheld: false,
         }
     }
@@ -68,14 +70,17 @@ mod tests {
 
     #[test]
     fn a_click_of_somebody_who_was_erased_meanwhile_is_nobodys() {
-        let named = |reaid: &str| Event { reaid: Some(reaid.into()), ..event(Kind::Click, Agent::Human) };
+        let cookies = CookieIds { coid: Some([1; 16]), sid: Some([2; 16]) };
+        let named = |reaid: &str| Event { reaid: Some(reaid.into()), cookies, ..event(Kind::Click, Agent::Human) };
         let (mut jane, mut john) = (named("jane"), named("john"));
         let withheld = Withheld::new(Arc::new(|reaid| reaid == "jane"));
         let delivers = Delivers { kinds: Deliver::ClicksAndOpens, bots: false };
         assert_eq!(delivers.admit(&mut jane, &withheld), State::Waiting);
         delivers.admit(&mut john, &withheld);
         assert_eq!((jane.reaid, jane.verdict), (None, Some(Verdict::Suppressed)));
+        assert!(jane.cookies == CookieIds::default());
         assert_eq!((john.reaid.as_deref(), john.verdict), (Some("john"), None));
+        assert!(john.cookies == cookies);
     }
 
     #[test]

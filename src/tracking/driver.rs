@@ -19,6 +19,7 @@ use super::counters::LaneStatus;
 use super::delivery::{Delivery, Settings, VisitorOf};
 use super::lane::{EXPIRED, Lane, MOST_CALLS, Next, REJECTED};
 use crate::clock::{self, Timestamp};
+use crate::overload::Grade;
 use crate::raptor::{Client, Verdict};
 use crate::store::outbox::{self, Ack, Fate, Waiting};
 use crate::store::{Event, StoreError};
@@ -96,9 +97,16 @@ impl Driver {
             self.write_acks();
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.delivery.store.appended().notified() => self.stale = true,
+                // Whoever knows that there is more is not woken by every commit until the next look.
+                () = self.delivery.store.appended().notified(), if !self.stale => self.stale = true,
                 () = sleep_until(self.wake_at()) => {}
-                Some(done) = self.tasks.join_next() => self.take(done),
+                Some(done) = self.tasks.join_next() => {
+                    self.take(done);
+                    // What ended meanwhile costs no turn of its own.
+                    while let Some(done) = self.tasks.try_join_next() {
+                        self.take(done);
+                    }
+                }
             }
         }
         self.drain().await
@@ -120,7 +128,10 @@ impl Driver {
                 let accounts = outbox::backlog(connection)?.into_iter();
                 let found = accounts.map(|(account, backlog)| {
                     let room = room.get(&account).copied().unwrap_or(fresh);
-                    let rows = outbox::candidates(connection, &account, now, &leased, room)?;
+                    let rows = match room {
+                        0 => vec![],
+                        _ => outbox::candidates(connection, &account, now, &leased, room)?,
+                    };
                     let more = rows.len() == room;
                     Ok(Found { account, backlog, rows, more })
                 });
@@ -135,6 +146,8 @@ impl Driver {
         let now = clock::now();
         let oldest = now.before(self.delivery.settings.max_age);
         let withheld = self.delivery.withheld.clone();
+        // Never none: what waits for a calm moment must not wait for ever.
+        let most_calls = if self.delivery.load.is(Grade::Shedding) { 1 } else { MOST_CALLS };
         let mut under_way: u64 = self.lanes.values().map(|lane| lane.calls).sum();
         let mut progress = true;
         while progress {
@@ -143,7 +156,7 @@ impl Driver {
                 // Their rows are about to be deleted. Until then they stay leased, so that no look finds them
                 // again in the place of others.
                 while lane.ready.pop_front_if(|row| withheld.has(row.event.reaid.as_deref())).is_some() {}
-                if under_way >= MOST_CALLS || self.acks.len() >= MOST_UNWRITTEN {
+                if under_way >= most_calls || self.acks.len() >= MOST_UNWRITTEN {
                     return;
                 }
                 match lane.next(now, oldest) {
@@ -151,7 +164,7 @@ impl Driver {
                     Some(Next::Expire(row)) => {
                         let fate = Fate::Dead(EXPIRED);
                         self.delivery.counters.count_fate(fate);
-                        self.acks.push(Ack { seq: row.seq, fate, answer: None });
+                        self.acks.push(Ack { seq: row.seq, account: row.event.account, fate, answer: None });
                     }
                     Some(Next::Send { row, probe }) => {
                         under_way += 1;
@@ -227,10 +240,10 @@ impl Driver {
         let (fate, answer) = judge(lane, settings, &row, verdict, now);
         counters.count_fate(fate);
         let holds = lane.breaker.open_since();
-        self.acks.push(Ack { seq: row.seq, fate, answer: Some(answer.clone()) });
         if held.is_some() != holds.is_some() {
-            self.note(row.event.account, holds, &answer);
+            self.note(row.event.account.clone(), holds, &answer);
         }
+        self.acks.push(Ack { seq: row.seq, account: row.event.account, fate, answer: Some(answer) });
     }
 
     fn wrote(&mut self, acks: Vec<Ack>, written: Result<(), StoreError>) {

@@ -45,14 +45,22 @@ impl Lane {
         (self.backlog / EVENTS_A_CALL).clamp(FEWEST_CALLS, MOST_CALLS)
     }
 
-    /// How many more events to take from the store: two windows full are kept at hand.
+    /// How many more events to take from the store: two windows full are kept at hand, and none is looked for among
+    /// those that are leased before one window is used up.
     pub(super) fn room(&self) -> usize {
+        if self.more && !self.is_low() {
+            return 0;
+        }
         (self.window() as usize * 2).saturating_sub(self.ready.len())
     }
 
     /// Whether a look would find something to do at once.
     pub(super) fn is_hungry(&self) -> bool {
-        self.more && self.breaker.open_since().is_none() && (self.ready.len() as u64) < self.window()
+        self.more && self.breaker.open_since().is_none() && self.is_low()
+    }
+
+    fn is_low(&self) -> bool {
+        (self.ready.len() as u64) < self.window()
     }
 
     /// The next thing to do, if anything may be done now. `oldest` is the age limit as a time: what
@@ -113,6 +121,7 @@ mod tests {
             number: 0,
             reaid: None,
             page: None,
+            cookies: Default::default(),
             withheld: false,
         };
         Waiting { seq, attempts: 0, since, event }

@@ -13,7 +13,7 @@ mod lane;
 mod recorder;
 mod withheld;
 
-pub use crate::store::{Agent, Event, EventId, Kind, Verdict};
+pub use crate::store::{Agent, CookieIds, Event, EventId, Kind, Verdict};
 pub use counters::{Counters, LaneStatus};
 pub use delivery::{Delivery, Settings, VisitorOf};
 pub use door::Delivers;

@@ -68,7 +68,7 @@ fn a_database_of_version_1_moves_on_with_its_events() {
     drop(store);
     let version: u32 =
         rusqlite::Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 5);
+    assert_eq!(version, 9);
 }
 
 #[test]

@@ -8,7 +8,6 @@
 mod asked;
 mod hints;
 mod imports;
-mod leases;
 mod person;
 mod quotas;
 mod rows;
@@ -21,7 +20,6 @@ pub use hints::{Hint, count_hints, drop_hint, drop_hints_up_to, hint, hints};
 pub use imports::{
     Import, Outcome, SettledRows, forget_import, imports, pend, prepare, reject, sent, settle_some, spend, spend_today,
 };
-pub use leases::{Lease, beat, lease, leases, put_lease, release};
 pub use person::{SyncRow, erase, rows_of};
 pub use quotas::{Calls, calls, imports_on, put_calls, spend_day};
 pub use rows::{FailedRow, Known, Mark, confirm, counts, fail, failed, failed_after, forget, ids_after, recall};
