@@ -91,14 +91,14 @@ impl Author {
         let pasted = pasted::read(text, |reading| self.score(reading))?;
         let domain = match &pasted.host {
             None => "none",
-            Some(host) if self.policy.domain.is_host(host) => "ours",
+            Some(host) if self.policy.domains.of_host(host).is_some() => "ours",
             Some(_) => "unknown",
         };
         let mut found = Inspection { domain, undone: pasted.undone.clone(), ..Inspection::default() };
         self.look_into(&pasted, &mut found);
         if domain == "unknown" {
             (found.location, found.fallback) = (None, None);
-            found.message = format!("{}; its host is not edge.base_url's: we answer nothing there", found.message);
+            found.message = format!("{}; its host is no click domain of ours: we answer nothing there", found.message);
         }
         Ok(found)
     }
@@ -161,7 +161,9 @@ impl Author {
         if pasted.is_pixel == Some(true) {
             return;
         }
-        let (whose, page) = match self.policy.fallback(unopened) {
+        let asked = pasted.host.as_deref().and_then(|host| self.policy.domains.of_host(host));
+        let domain = asked.unwrap_or(&self.policy.domains.first);
+        let (whose, page) = match self.policy.fallback(unopened, domain) {
             Fallback::Site(page) => ("site", Some(page)),
             Fallback::Edge(page) => ("edge", Some(page)),
             Fallback::Page => ("page", None),

@@ -1,6 +1,6 @@
 //! Making one click link.
 
-use super::{Author, AuthorError};
+use super::{Author, AuthorError, shop};
 use crate::config::Integration;
 use crate::identity::{Digest, EmailAddress};
 use crate::links::{Account, Campaign, Destination, DestinationError, Recipient};
@@ -64,7 +64,7 @@ impl Author {
             Recipient::Person(digest) => Ok(maker.personal_link(&page.destination, order.number, account, digest)),
             Recipient::Anyone => {
                 let link = maker.campaign_link(&page.destination, order.number, account);
-                Ok(format!("{link}?reaid={}", integration.merge_field))
+                Ok(format!("{link}?{}", shop(&self.config, Some(integration), account.clone()).query()))
             }
         }
     }

@@ -42,12 +42,10 @@ impl Author {
     /// # Errors
     /// An account in the configuration is none.
     pub fn new(config: Config, policy: Arc<Policy>) -> Result<Self, AccountError> {
-        let shop = |site: &crate::config::Site| {
-            let integration = config.integration(&site.integration);
-            let merge_field = integration.map(|it| it.merge_field.clone()).unwrap_or_default();
-            Ok(Shop { account: Account::parse(&site.account.value)?, merge_field })
+        let of_site = |site: &crate::config::Site| {
+            Ok(shop(&config, config.integration(&site.integration), Account::parse(&site.account.value)?))
         };
-        let shops = config.sites.iter().map(shop).collect::<Result<_, _>>()?;
+        let shops = config.sites.iter().map(of_site).collect::<Result<_, _>>()?;
         let actito = config.integrations.iter().filter_map(|integration| integration.actito.as_ref());
         let address_attributes = actito.map(|actito| actito.email_attribute.clone()).collect();
         Ok(Self { config, policy, shops, address_attributes })
@@ -63,6 +61,13 @@ impl Author {
         let owner = self.config.integrations.iter().find(owns);
         owner.ok_or_else(|| AuthorError::UnknownAccount(account.clone()))
     }
+}
+
+/// What the links of an account carry.
+fn shop(config: &Config, integration: Option<&Integration>, account: Account) -> Shop {
+    let merge_field = integration.map(|it| it.merge_field.clone()).unwrap_or_default();
+    let consent_field = integration.and_then(|it| it.consent_field.clone()).filter(|_| config.raptor.consent_flag);
+    Shop { account, merge_field, consent_field }
 }
 
 /// What is wrong with what was asked.

@@ -1,6 +1,6 @@
 //! Rewriting a newsletter with the configuration's shops and keys.
 
-use super::{Author, AuthorError};
+use super::{Author, AuthorError, shop};
 use crate::links::{Account, Campaign};
 use crate::rewrite::{self, Format, Linker, Options, Rewritten, Shop};
 
@@ -43,8 +43,8 @@ impl Author {
                 Err(AuthorError::SeveralAccounts(several.iter().map(|shop| shop.account.as_str().to_owned()).collect()))
             }
             (Some(account), _) => {
-                let merge_field = self.integration_of(&account)?.merge_field.clone();
-                Ok(Shop { account, merge_field })
+                let integration = self.integration_of(&account)?;
+                Ok(shop(&self.config, Some(integration), account))
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use prometheus_client::metrics::counter::Counter;
 
+use super::cookies::Cookie;
 use super::hook::Outcome;
+use super::{ADDRESS_LIMIT, OVERLOAD};
 use crate::links::{OpenError, Unopened, Verdict};
 use crate::listener::Refusal;
 use crate::metrics::{Labelled, Labelled2, Metrics};
@@ -19,9 +21,17 @@ pub struct EdgeMetrics {
     pub(super) misdirected: Counter,
     pub(super) parameters_dropped: Counter,
     pub(super) webhooks: Labelled,
+    pub(super) cookies_set: Labelled,
+    pub(super) not_recorded: Labelled,
+    pub(super) overloaded: Counter,
 }
 
 impl EdgeMetrics {
+    /// The requests that were refused, by reason.
+    pub fn refused(&self) -> Labelled {
+        self.refused.clone()
+    }
+
     /// Registers them.
     pub fn register(metrics: &mut Metrics) -> Self {
         let agents = || Agent::ALL.map(Agent::as_str);
@@ -40,6 +50,19 @@ impl EdgeMetrics {
                 Refusal::ALL.map(Refusal::kind),
             ),
             misdirected: metrics.counter("requests_misdirected", "Requests for a host that is none of ours"),
+            not_recorded: metrics.labelled(
+                "events_not_recorded",
+                "Clicks and opens that were answered and left out",
+                "reason",
+                [ADDRESS_LIMIT, OVERLOAD],
+            ),
+            overloaded: metrics.counter("requests_overloaded", "Requests that are no clicks, refused with 503"),
+            cookies_set: metrics.labelled(
+                "cookies_set",
+                "Cookies of the shop that clicks set",
+                "cookie",
+                Cookie::ALL.map(Cookie::as_str),
+            ),
             parameters_dropped: metrics
                 .counter("click_parameters_dropped", "Parameters of click URLs that did not pass on to the shop"),
             webhooks: metrics.labelled(

@@ -7,35 +7,51 @@
 
 mod agent;
 mod click;
+mod cookies;
 mod hook;
+mod limiter;
 mod metrics;
 mod opener;
 mod pixel;
+mod plain;
 mod recorded;
+mod remembered;
 mod response;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 
 use crate::links::{CLICK_PATH, PIXEL_PATH, Policy};
-use crate::listener::{self, Refusal};
-use crate::tracking::{Event, Recorder};
+use crate::listener::{self, Network, Peer, Proxies, Refusal};
+use crate::overload::{Grade, Load};
+use crate::tracking::{Event, Kind, Recorder};
 
+pub use agent::{Agents, AgentsError, OwnAgents};
 pub use hook::{HOOK_PATH, Hook, Hooks, Take, Taken};
+pub use limiter::EventLimit;
 pub use metrics::EdgeMetrics;
 pub use opener::open_link;
 
 use response as reply;
 
+/// Why an event is not recorded: its address had its share.
+const ADDRESS_LIMIT: &str = "address_limit";
+
+/// Why an open is not recorded: clicks come first.
+const OVERLOAD: &str = "overload";
+
 /// An answer of the public listener.
 pub type Answer = Response<Full<Bytes>>;
+
+/// What an authority that makes certificates must find under a token of ours, if there is such a token.
+pub type Challenge = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What a request is answered with.
 pub struct Edge {
@@ -47,15 +63,31 @@ pub struct Edge {
     pub commit_wait: Duration,
     /// Who takes webhooks in.
     pub hooks: Hooks,
+    /// Knows what kind of program asks.
+    pub agents: Agents,
+    /// Proves to an authority that this is the domain.
+    pub challenge: Option<Challenge>,
+    /// `Strict-Transport-Security`, for answers over TLS.
+    pub hsts: Option<HeaderValue>,
+    /// How many events one address may record; None for no limit.
+    pub event_limit: Option<EventLimit>,
+    /// Whose word is taken for who asks.
+    pub proxies: Arc<Proxies>,
+    /// How far the work is behind.
+    pub load: Arc<Load>,
     /// Counts.
     pub metrics: EdgeMetrics,
 }
+
+/// The path before the token of a challenge (RFC 8555, 8.3).
+const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
 
 /// What a path asks for.
 enum Route<'a> {
     Click(&'a str),
     Pixel(&'a str),
     Hook,
+    Challenge(&'a str),
     Health,
     Robots,
     Unknown,
@@ -63,7 +95,7 @@ enum Route<'a> {
 
 impl Edge {
     /// Answers one request. No `body` is read but that of a webhook with the right secret.
-    pub async fn answer<B>(self: Arc<Self>, request: Parts, body: B) -> Answer
+    pub async fn answer<B>(self: Arc<Self>, request: Parts, peer: Peer, body: B) -> Answer
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
@@ -73,12 +105,16 @@ impl Edge {
         };
         let is_read = matches!(request.method, Method::GET | Method::HEAD);
         let route = route(request.uri.path());
-        if is_read && matches!(route, Route::Health) {
-            return reply::health(&request.method);
+        if is_read && let Some(answer) = self.answer_any_host(&route, &request.method) {
+            return answer;
         }
         let policy = self.policy.load_full();
-        if !policy.domain.is_host(host) {
-            return if listener::is_host(host) { self.misdirected() } else { self.refuse(Refusal::Host) };
+        let Some(domain) = policy.domains.of_host(host) else {
+            return self.misdirected(host);
+        };
+        if !matches!(route, Route::Click(_) | Route::Pixel(_)) && self.load.is(Grade::Refusing) {
+            self.metrics.overloaded.inc();
+            return reply::overloaded();
         }
         if matches!(route, Route::Hook) {
             return self.hook(&request, body).await;
@@ -87,16 +123,38 @@ impl Edge {
             return reply::method_not_allowed();
         }
         match route {
-            Route::Click(token) => self.click(&policy, &request, token).await,
-            Route::Pixel(token) => self.pixel(&policy, &request, token).await,
+            Route::Click(token) => self.click(&policy, domain, &request, peer, token).await,
+            Route::Pixel(token) => self.pixel(&policy, &request, peer, token).await,
             Route::Robots => reply::robots(&request.method),
-            Route::Health | Route::Hook | Route::Unknown => reply::not_found(&request.method),
+            Route::Challenge(_) | Route::Health | Route::Hook | Route::Unknown => reply::not_found(&request.method),
+        }
+    }
+
+    /// What does not depend on the host that was asked.
+    fn answer_any_host(&self, route: &Route<'_>, method: &Method) -> Option<Answer> {
+        match route {
+            Route::Health => Some(reply::health(method)),
+            Route::Challenge(token) => Some(reply::challenge(self.challenge.as_ref()?(token)?, method)),
+            _ => None,
         }
     }
 
     /// After this returns the event is on disk, or `commit_wait` is over; the recorder counts which.
-    async fn record(&self, event: Event) {
+    async fn record(&self, request: &Parts, peer: Peer, event: Event) {
+        if let Some(reason) = self.passes_over(request, peer, &event) {
+            return self.metrics.not_recorded.count(reason);
+        }
         self.recorder.record(event).on_disk(self.commit_wait).await;
+    }
+
+    /// Why this event is not recorded, when it is not. Nothing is kept of the address but how much it may.
+    fn passes_over(&self, request: &Parts, Peer(peer): Peer, event: &Event) -> Option<&'static str> {
+        if event.kind == Kind::Open && self.load.is(Grade::Refusing) {
+            return Some(OVERLOAD);
+        }
+        let limit = self.event_limit.as_ref()?;
+        let client = Network::of(self.proxies.client(peer, &request.headers));
+        (!limit.admits(client, Instant::now())).then_some(ADDRESS_LIMIT)
     }
 
     fn refuse(&self, refusal: Refusal) -> Answer {
@@ -104,7 +162,10 @@ impl Edge {
         reply::refused(refusal)
     }
 
-    fn misdirected(&self) -> Answer {
+    fn misdirected(&self, host: &str) -> Answer {
+        if !listener::is_host(host) {
+            return self.refuse(Refusal::Host);
+        }
         self.metrics.misdirected.inc();
         reply::misdirected()
     }
@@ -120,6 +181,9 @@ fn route(path: &str) -> Route<'_> {
     if path.starts_with(HOOK_PATH) {
         return Route::Hook;
     }
+    if let Some(token) = path.strip_prefix(CHALLENGE_PATH) {
+        return Route::Challenge(token);
+    }
     match path {
         "/healthz" => Route::Health,
         "/robots.txt" => Route::Robots,
@@ -127,7 +191,15 @@ fn route(path: &str) -> Route<'_> {
     }
 }
 
-/// Whether the person asked by Global Privacy Control to be nobody.
+/// Global Privacy Control.
+static SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+
+/// Whether the person asks by Global Privacy Control not to be tracked, whatever the configuration makes of it.
+fn asks_not_to(headers: &HeaderMap) -> bool {
+    headers.get(&SEC_GPC).is_some_and(|value| value == "1")
+}
+
+/// Whether the person is nobody because of that.
 fn declines(policy: &Policy, headers: &HeaderMap) -> bool {
-    policy.respect_gpc && headers.get("sec-gpc").is_some_and(|value| value == "1")
+    policy.respect_gpc && asks_not_to(headers)
 }

@@ -2,29 +2,30 @@
 
 use http::request::Parts;
 
-use super::{Answer, Edge, agent, declines, recorded, reply};
+use super::{Answer, Edge, declines, recorded, reply};
 use crate::clock;
 use crate::links::{Opened, Policy, Target};
-use crate::tracking::{Event, Kind};
+use crate::listener::Peer;
+use crate::tracking::{CookieIds, Event, Kind};
 
 impl Edge {
     /// Answers an open with the GIF, whatever happens.
-    pub(super) async fn pixel(&self, policy: &Policy, request: &Parts, token: &str) -> Answer {
+    pub(super) async fn pixel(&self, policy: &Policy, request: &Parts, peer: Peer, token: &str) -> Answer {
         match policy.links.open(token.as_bytes()) {
-            Ok(opened @ Opened { target: Target::Pixel, .. }) => self.open(policy, request, opened).await,
+            Ok(opened @ Opened { target: Target::Pixel, .. }) => self.open(policy, request, peer, opened).await,
             Ok(_) => self.metrics.dead_pixels.count("not_a_pixel"),
             Err(error) => self.metrics.dead_pixels.count(error.kind()),
         }
         reply::gif(&request.method)
     }
 
-    async fn open(&self, policy: &Policy, request: &Parts, opened: Opened) {
+    async fn open(&self, policy: &Policy, request: &Parts, peer: Peer, opened: Opened) {
         let query = request.uri.query().unwrap_or_default().as_bytes();
         let shop = policy.shop_of(&opened.account);
         let who = policy.identify(shop, opened.recipient, query, declines(policy, &request.headers));
-        let agent = agent::classify(request);
+        let agent = self.agents.classify(request);
         self.metrics.opens.count(agent.as_str(), who.verdict.as_str());
-        self.record(Event {
+        let event = Event {
             id: self.recorder.next_id(),
             at: clock::now(),
             kind: Kind::Open,
@@ -35,8 +36,9 @@ impl Edge {
             number: opened.number,
             reaid: who.reaid.map(|reaid| reaid.as_str().to_owned()),
             page: None,
+            cookies: CookieIds::default(),
             withheld: !who.may_be_sent,
-        })
-        .await;
+        };
+        self.record(request, peer, event).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Every answer of the public listener: the one place that knows status codes and headers.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 
 use super::Answer;
@@ -12,6 +12,9 @@ use crate::listener::Refusal;
 /// A transparent image of one pixel.
 const GIF: &[u8; 43] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
+static X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+
+const NO_INDEX: HeaderValue = HeaderValue::from_static("noindex");
 const NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -20,38 +23,51 @@ const NOT_FOUND: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-
 
 /// Sends a person on.
 pub(super) fn redirect(location: Location) -> Answer {
-    #[expect(clippy::expect_used, reason = "a Location is visible ASCII")]
-    let location = HeaderValue::from_maybe_shared(Bytes::from(location.into_bytes())).expect("visible ASCII");
-    let mut response = bare(StatusCode::FOUND);
+    let mut response = moved(StatusCode::FOUND, location);
     let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    headers.insert(X_ROBOTS_TAG.clone(), NO_INDEX);
     response
+}
+
+/// The same with cookies of the site that the page belongs to.
+pub(super) fn redirect_with(location: Location, cookies: impl IntoIterator<Item = HeaderValue>) -> Answer {
+    let mut response = redirect(location);
+    response.headers_mut().extend(cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie)));
+    response
+}
+
+/// Sends a person from plain HTTP to the same page by TLS.
+pub(super) fn secure(location: Location) -> Answer {
+    moved(StatusCode::MOVED_PERMANENTLY, location)
+}
+
+/// What an authority must find.
+pub(super) fn challenge(proof: String, method: &Method) -> Answer {
+    page(StatusCode::OK, HeaderValue::from_static("application/octet-stream"), proof.into(), method)
 }
 
 /// The pixel.
 pub(super) fn gif(method: &Method) -> Answer {
-    let mut response = page(StatusCode::OK, HeaderValue::from_static("image/gif"), GIF, method);
-    response.headers_mut().insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    let mut response = fixed(StatusCode::OK, HeaderValue::from_static("image/gif"), GIF, method);
+    response.headers_mut().insert(X_ROBOTS_TAG.clone(), NO_INDEX);
     response
 }
 
 pub(super) fn health(method: &Method) -> Answer {
-    page(StatusCode::OK, TEXT, b"ok\n", method)
+    fixed(StatusCode::OK, TEXT, b"ok\n", method)
 }
 
 pub(super) fn robots(method: &Method) -> Answer {
-    page(StatusCode::OK, TEXT, b"User-agent: *\nDisallow: /\n", method)
+    fixed(StatusCode::OK, TEXT, b"User-agent: *\nDisallow: /\n", method)
 }
 
 pub(super) fn not_found(method: &Method) -> Answer {
-    page(StatusCode::NOT_FOUND, HTML, NOT_FOUND.as_bytes(), method)
+    fixed(StatusCode::NOT_FOUND, HTML, NOT_FOUND.as_bytes(), method)
 }
 
 pub(super) fn misdirected() -> Answer {
-    page(StatusCode::MISDIRECTED_REQUEST, TEXT, b"No such host here.\n", &Method::GET)
+    fixed(StatusCode::MISDIRECTED_REQUEST, TEXT, b"No such host here.\n", &Method::GET)
 }
 
 pub(super) fn method_not_allowed() -> Answer {
@@ -60,19 +76,32 @@ pub(super) fn method_not_allowed() -> Answer {
     response
 }
 
-/// The end of a connection whose request cannot be trusted to be what it seems.
+/// Too much to do: whoever asked this can ask again.
+pub(super) fn overloaded() -> Answer {
+    let mut response = closing(StatusCode::SERVICE_UNAVAILABLE, b"Too busy.\n");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// The end of a connection whose request cannot be trusted to be what it seems. The listener finds the refusal in
+/// the answer: HTTP/2 has another way to say it.
 pub(super) fn refused(refusal: Refusal) -> Answer {
-    match refusal {
-        Refusal::Host | Refusal::Target | Refusal::Framing => closing(StatusCode::BAD_REQUEST, b"Bad request.\n"),
+    let mut answer = match refusal {
+        Refusal::Host | Refusal::Target | Refusal::Framing | Refusal::Malformed => {
+            closing(StatusCode::BAD_REQUEST, b"Bad request.\n")
+        }
+        Refusal::HeadTooLarge => closing(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, b"Too long.\n"),
         Refusal::TargetTooLong => closing(StatusCode::URI_TOO_LONG, b"Too long.\n"),
         Refusal::Method => method_not_allowed(),
-    }
+    };
+    answer.extensions_mut().insert(refusal);
+    answer
 }
 
 /// What a webhook is answered. Whoever sends no good one is not listened to any longer.
 pub(super) fn hook(outcome: Outcome) -> Answer {
     let (status, body): (_, &'static [u8]) = match outcome {
-        Outcome::Stored | Outcome::Dropped => return page(StatusCode::OK, TEXT, b"ok\n", &Method::POST),
+        Outcome::Stored | Outcome::Dropped => return fixed(StatusCode::OK, TEXT, b"ok\n", &Method::POST),
         Outcome::Unknown => (StatusCode::NOT_FOUND, b"No such webhook.\n"),
         Outcome::Method => (StatusCode::METHOD_NOT_ALLOWED, b"POST.\n"),
         Outcome::Unauthorised => (StatusCode::UNAUTHORIZED, b"Expected X-Hook-Secret with the secret.\n"),
@@ -96,13 +125,26 @@ pub(super) fn hook(outcome: Outcome) -> Answer {
 }
 
 fn closing(status: StatusCode, body: &'static [u8]) -> Answer {
-    let mut response = page(status, TEXT, body, &Method::GET);
+    let mut response = fixed(status, TEXT, body, &Method::GET);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// A body that never changes; HEAD gets its length alone.
-fn page(status: StatusCode, media_type: HeaderValue, body: &'static [u8], method: &Method) -> Answer {
+fn moved(status: StatusCode, location: Location) -> Answer {
+    #[expect(clippy::expect_used, reason = "a Location is visible ASCII")]
+    let location = HeaderValue::from_maybe_shared(Bytes::from(location.into_bytes())).expect("visible ASCII");
+    let mut response = bare(status);
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    response
+}
+
+fn fixed(status: StatusCode, media_type: HeaderValue, body: &'static [u8], method: &Method) -> Answer {
+    page(status, media_type, Bytes::from_static(body), method)
+}
+
+/// A page; HEAD gets its length alone.
+fn page(status: StatusCode, media_type: HeaderValue, body: Bytes, method: &Method) -> Answer {
     let mut response = bare(status);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media_type);
@@ -110,7 +152,7 @@ fn page(status: StatusCode, media_type: HeaderValue, body: &'static [u8], method
     if *method == Method::HEAD {
         headers.insert(header::CONTENT_LENGTH, body.len().into());
     } else {
-        *response.body_mut() = Full::new(Bytes::from_static(body));
+        *response.body_mut() = Full::new(body);
     }
     response
 }

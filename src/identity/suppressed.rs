@@ -12,6 +12,7 @@ pub struct Suppressed {
     /// Makes tags; a keyring without a suppression secret has suppressed nobody.
     key: Option<SuppressionKey>,
     people: HashSet<Tag>,
+    revision: u64,
     reaids: HashSet<Reaid>,
 }
 
@@ -20,7 +21,9 @@ impl Suppressed {
     pub fn of<'a>(key: Option<SuppressionKey>, records: impl IntoIterator<Item = &'a Suppression>) -> Self {
         let mut set = Self { key, ..Self::default() };
         for record in records.into_iter().filter(|record| record.word == Word::Erased) {
-            set.people.insert(record.tag);
+            if set.people.insert(record.tag) {
+                set.revision = set.revision.wrapping_add(number(&record.tag));
+            }
             set.reaids.extend(&record.reaids);
         }
         set
@@ -41,10 +44,23 @@ impl Suppressed {
         Reaid::sealed(reaid.as_bytes()).is_some_and(|reaid| self.has_reaid(&reaid))
     }
 
+    /// Another number for other people, the same in every process: what was made while it was another one is looked
+    /// through again.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// How many people there are.
     pub fn people(&self) -> usize {
         self.people.len()
     }
+}
+
+/// The start of a tag, which is as good as random.
+fn number(tag: &Tag) -> u64 {
+    let mut start = [0; 8];
+    start.copy_from_slice(&tag.as_bytes()[..8]);
+    u64::from_le_bytes(start)
 }
 
 #[cfg(test)]
@@ -69,6 +85,11 @@ mod tests {
         assert!(set.has(&jane) && set.has_reaid(&reaid(1, &jane)) && set.has_text(reaid(2, &jane).as_str()));
         assert!(!set.has(&john) && !set.has_reaid(&reaid(1, &john)) && !set.has_text("no REAID"));
         assert_eq!(set.people(), 1);
+        let both = [record(&john, Word::Erased), record(&jane, Word::Erased)];
+        let of = |records: &[Suppression]| Suppressed::of(Some(key.clone()), records).revision();
+        assert_eq!(of(&both), of(&[both[1].clone(), both[0].clone(), both[0].clone()]), "in any order");
+        let all = [of(&both), set.revision(), of(&both[..1]), 0];
+        assert!((0..4).all(|at| !all[..at].contains(&all[at])), "others, another number");
         assert!(!Suppressed::default().has(&jane));
     }
 }

@@ -45,13 +45,50 @@ impl fmt::Debug for VisitorIds {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Guid([u8; 16]);
 
+impl Guid {
+    /// Reads 8-4-4-4-12 hex digits of either case; None for anything else.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() != 36 {
+            return None;
+        }
+        let (mut out, mut digits) = ([0; 16], 0);
+        for (at, &byte) in text.iter().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                if byte != b'-' {
+                    return None;
+                }
+                continue;
+            }
+            let digit = char::from(byte).to_digit(16)? as u8;
+            out[digits / 2] = out[digits / 2] << 4 | digit;
+            digits += 1;
+        }
+        Some(Self(out))
+    }
+
+    /// The GUID of these bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guid(…)")
+    }
+}
+
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
-            write!(f, "{dash}{byte:02X}")?;
-        }
-        Ok(())
+        let number = u128::from_be_bytes(self.0);
+        let part = |from: u32, digits: u32| (number >> from) & ((1 << (4 * digits)) - 1);
+        let [a, b, c, d, e] = [part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12)].map(|it| it as u64);
+        write!(f, "{a:08X}-{b:04X}-{c:04X}-{d:04X}-{e:012X}")
     }
 }
 
@@ -74,6 +111,7 @@ fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Guid {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::identity::{EmailAddress, Identities, keyring::tests::ring_of};
 
     #[test]
@@ -85,5 +123,25 @@ mod tests {
         assert_eq!(ids.sid.to_string(), "68439CC2-F9BE-84BC-24E5-A7AB3BA6C14B");
         assert_eq!(shop.person(jane.as_str()), Some(0xd186_a35b_b82a_b44d));
         assert_eq!(shop.person("not a REAID"), None);
+    }
+
+    #[test]
+    fn a_guid_reads_back_and_nothing_else_does() {
+        let written = "B784D44F-BAB1-EF17-BF97-31B7005ECC59";
+        for text in [written, &written.to_lowercase()] {
+            assert_eq!(Guid::parse(text.as_bytes()).unwrap().to_string(), written);
+        }
+        let wrong: [&[u8]; 7] = [
+            b"",
+            b"B784D44FBAB1EF17BF9731B7005ECC59",
+            b"B784D44F-BAB1-EF17-BF97-31B7005ECC5",
+            b"B784D44F-BAB1-EF17-BF97-31B7005ECC5G",
+            b"B784D44F-BAB1-EF17-BF97-31B7005ECC590",
+            b"B784D44FB-AB1-EF17-BF97-31B7005ECC59",
+            b"B784D44F-BAB1-EF17-BF97-31B7005ECC\xc3\xa9",
+        ];
+        for text in wrong {
+            assert!(Guid::parse(text).is_none(), "{text:?}");
+        }
     }
 }

@@ -47,7 +47,7 @@ impl LinkMaker<'_> {
 
     fn click_url(&self, destination: &Destination, number: u16, account: &Account, recipient: Recipient) -> String {
         let token = self.keys.sign_link(destination, number, account, self.campaign, recipient);
-        format!("{}{CLICK_PATH}{token}", self.base_url)
+        [self.base_url, CLICK_PATH, &token].concat()
     }
 }
 

@@ -101,12 +101,14 @@ impl Destination {
         if authority.contains('@') {
             return Err(DestinationError::Userinfo);
         }
-        let parsed = Url::parse(&written).map_err(|e| DestinationError::Invalid(e.to_string()))?;
+        // What follows a host cannot be wrong. Without one, more slashes may follow, and a host behind them.
+        let end = if authority.is_empty() { written.len() } else { scheme.len() + authority.len() };
+        let parsed = Url::parse(&written[..end]).map_err(|e| DestinationError::Invalid(e.to_string()))?;
         let host = parsed.host_str().unwrap_or_default().to_owned();
         let (written_host, port) = split_port(authority)?;
         let written_host = same_host(written_host, &host)?;
         let rest: Cow<'_, str> = percent_encode(rest.as_bytes(), SPACE).into();
-        let url = format!("{scheme}{written_host}{port}{rest}");
+        let url = [scheme, written_host, port, &rest].concat();
         let len = url.strip_prefix("https://").unwrap_or(&url).len();
         if len > MAX_LEN {
             return Err(DestinationError::TooLong(len));
@@ -140,6 +142,11 @@ impl Destination {
         self.effective_port
     }
 
+    /// Whether it is asked for over TLS.
+    pub fn is_https(&self) -> bool {
+        self.url.starts_with("https:")
+    }
+
     /// Whether both live on one host and port, whatever their scheme.
     pub fn is_same_host(&self, other: &Self) -> bool {
         self.host == other.host && self.port == other.port
@@ -161,8 +168,13 @@ impl Destination {
 
 /// What a browser strips before it looks: spaces and control characters at the ends; tab, CR and LF
 /// everywhere. Other white space is not stripped: a browser encodes it.
-fn strip(written: &str) -> String {
-    written.trim_matches(|c: char| c <= ' ').chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect()
+fn strip(written: &str) -> Cow<'_, str> {
+    let is_stripped = |byte: u8| matches!(byte, b'\t' | b'\r' | b'\n');
+    let trimmed = written.trim_matches(|c: char| c <= ' ');
+    if !trimmed.bytes().any(is_stripped) {
+        return Cow::Borrowed(trimmed);
+    }
+    trimmed.chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect()
 }
 
 fn split_scheme(url: &str) -> Result<(&str, &str), DestinationError> {

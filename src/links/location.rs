@@ -52,6 +52,16 @@ impl Destination {
         Location(self.as_bytes().to_vec())
     }
 
+    /// This host with another path and query. What a header must not hold is percent-encoded.
+    pub(super) fn with_path(&self, path_and_query: &str) -> Location {
+        let (head, _, _) = split_query(self.as_bytes());
+        let scheme_end = head.windows(3).position(|bytes| bytes == b"://").map_or(0, |at| at + 3);
+        let path = head[scheme_end..].iter().position(|byte| *byte == b'/').map_or(head.len(), |at| scheme_end + at);
+        let mut out = head[..path].to_vec();
+        out.extend(percent_encode(path_and_query.as_bytes(), UNSAFE_IN_QUERY).flat_map(str::bytes));
+        Location(out)
+    }
+
     /// This destination with the other parameters of `click_query`, bytes and order untouched, and
     /// the REAID as the last parameter before the fragment.
     pub fn merge(&self, click_query: &[u8], reaid: Option<&Reaid>) -> Merged {

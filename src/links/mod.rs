@@ -5,6 +5,7 @@
 
 mod candidates;
 mod click_url;
+mod cookies;
 mod destination;
 mod location;
 mod names;
@@ -18,11 +19,12 @@ mod verdict;
 
 pub use candidates::{Candidates, Claim};
 pub use click_url::{CLICK_PATH, ClickUrl, LinkMaker, PIXEL_PATH, PIXEL_SUFFIX};
+pub use cookies::{CookieDomain, CookieDomainError, CookieRules};
 pub use destination::{Destination, DestinationError};
 pub use location::{Location, Merged};
 pub use names::{Account, AccountError, Campaign, CampaignError};
 pub use opening::{Fallback, OpenLink, Unopened};
-pub use policy::{Domain, Policy, Shop};
+pub use policy::{Domain, Domains, Policy, Shop};
 pub use query::{Parameter, parameters, split_query};
 pub use sites::{Accepted, HostPattern, HostPatternError, SiteId, Sites};
 pub use token::{LinkKeys, OpenError, Opened, Recipient, Target};

@@ -1,6 +1,8 @@
 //! From a token to a page, or to why there is none and where the person goes instead.
 
-use super::{Accepted, Account, Campaign, Destination, DestinationError, OpenError, Opened, Policy, Recipient, Target};
+use super::{
+    Accepted, Account, Campaign, Destination, DestinationError, Domain, OpenError, Opened, Policy, Recipient, Target,
+};
 
 /// A link that opened, and whose destination may be landed on today.
 #[derive(Debug)]
@@ -87,13 +89,13 @@ impl Policy {
         })
     }
 
-    /// Where a click leads instead: nobody's identity, no parameters.
-    pub fn fallback(&self, unopened: &Unopened) -> Fallback<'_> {
+    /// Where a click on `domain` leads instead: nobody's identity, no parameters.
+    pub fn fallback<'a>(&'a self, unopened: &Unopened, domain: &'a Domain) -> Fallback<'a> {
         let of_shop = match unopened {
             Unopened::HostGone(account) => self.shop_of(account).and_then(|shop| shop.fallback.as_ref()),
             Unopened::Token(_) | Unopened::NotALink | Unopened::Destination => None,
         };
-        match (of_shop, &self.domain.fallback) {
+        match (of_shop, &domain.fallback) {
             (Some(page), _) => Fallback::Site(page),
             (None, Some(page)) => Fallback::Edge(page),
             (None, None) => Fallback::Page,

@@ -25,6 +25,9 @@ const SEALED_LEN: usize = DIGEST_LEN + 16;
 /// The longest token that can be one of ours, in bytes before base64url.
 const MAX_RAW: usize = 5 + 1 + 5 + 1 + 64 + 2048 + NONCE_LEN + SEALED_LEN;
 
+/// What stands around most destinations: fields, a campaign of usual length, and the longer of the two ends.
+const ROOM: usize = 5 + 1 + 8 + 1 + 32 + NONCE_LEN + SEALED_LEN;
+
 /// What a token says beside the key it is signed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
@@ -165,7 +168,8 @@ impl LinkKeys {
         #[expect(clippy::expect_used, reason = "a keyring's active keys are on it and not retired")]
         let keys = self.keys(self.active).expect("active key is usable");
         let personal = if recipient == Recipient::Anyone { 0 } else { FLAG_PERSONAL };
-        let mut raw = vec![VERSION, self.active.get(), flags | personal];
+        let mut raw = Vec::with_capacity(destination.len() + ROOM);
+        raw.extend([VERSION, self.active.get(), flags | personal]);
         raw.extend_from_slice(&number.to_be_bytes());
         for text in [account.as_str(), campaign.as_str()] {
             raw.push(text.len() as u8);

@@ -2,7 +2,8 @@
 //! there through us.
 
 use super::report::Reason;
-use crate::links::{Account, CLICK_PATH, Destination, DestinationError, LinkMaker, PIXEL_PATH, Sites};
+use super::value::Value;
+use crate::links::{Account, CLICK_PATH, Destination, DestinationError, LinkMaker, PIXEL_PATH, Sites, reserved};
 
 /// The number in a pixel's token; links count from 1.
 const PIXEL_NUMBER: u16 = 0;
@@ -27,6 +28,29 @@ pub struct Shop {
     pub account: Account,
     /// What the e-mail platform replaces by the recipient's REAID, as in `${reaid}`.
     pub merge_field: String,
+    /// What it replaces by 1 for a recipient who consented; None where nobody is asked.
+    pub consent_field: Option<String>,
+}
+
+impl Shop {
+    /// What comes last in a click or pixel URL: the consent, where it is asked for, and the recipient.
+    pub fn query(&self) -> String {
+        self.fields().map(|(name, field)| format!("{name}={field}")).collect::<Vec<_>>().join("&")
+    }
+
+    pub(super) fn push_query(&self, url: &mut Value) {
+        for (at, (name, field)) in self.fields().enumerate() {
+            url.push_text(if at == 0 { "" } else { "&" });
+            url.push_text(name);
+            url.push_text("=");
+            url.push_field(field);
+        }
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let consent = self.consent_field.iter().map(|field| (reserved::CONSENT, field.as_str()));
+        consent.chain([(reserved::REAID, self.merge_field.as_str())])
+    }
 }
 
 impl<'a> Linker<'a> {

@@ -60,7 +60,7 @@ impl Lint {
         if text.is_empty() {
             return Some(("empty_link", "this link leads nowhere: give it a target, or take it out".to_owned()));
         }
-        match scheme(text).as_deref() {
+        match scheme(text).map(str::to_ascii_lowercase).as_deref() {
             Some("http" | "https" | "mailto" | "tel") => None,
             Some(other) => {
                 Some(("scheme", format!("`{other}:` is refused: a link starts with https:, http:, mailto:, tel: or #")))
@@ -135,7 +135,7 @@ pub(super) fn warnings(link: &Value, outcome: &Outcome) -> Vec<Remark> {
 
 /// Whether something in the URL has the form of an address, however often it was percent-encoded.
 fn holds_address(url: &str) -> bool {
-    if !url.contains(['@', '%']) {
+    if !url.bytes().any(|byte| matches!(byte, b'@' | b'%')) {
         return false;
     }
     let mut text = url.to_owned();

@@ -52,6 +52,10 @@ const BLOCKS: [&str; 17] = [
 /// The places of all merge fields in `text`, in order, none inside another.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let mut fields: Vec<Range<usize>> = Vec::new();
+    // What most links are.
+    if !text.bytes().any(|byte| matches!(byte, b'{' | b'%' | b'[' | b'|')) {
+        return fields;
+    }
     for (start, pair) in text.as_bytes().windows(2).enumerate() {
         let inside_the_last = || fields.last().is_some_and(|last| start < last.end);
         if is_opener(pair)
@@ -70,23 +74,25 @@ fn is_opener(pair: &[u8]) -> bool {
 
 /// What keeps a link from being split; `fields` are those of `text`.
 pub fn obstacle(text: &str, fields: &[Range<usize>]) -> Option<Obstacle> {
-    if !text.contains(['{', '<', '%', '*', '[']) {
+    if !text.bytes().any(|byte| matches!(byte, b'{' | b'<' | b'%' | b'*' | b'[')) {
         return None;
     }
-    let is_block = |(at, _): (usize, &str)| {
+    let is_block = |at: usize| {
         let rest = &text.as_bytes()[at..];
         BLOCKS.iter().any(|block| rest.get(..block.len()).is_some_and(|it| it.eq_ignore_ascii_case(block.as_bytes())))
             || is_scriptlet(rest)
     };
-    let is_open = |(open, close): &(&str, &str)| {
-        let outside = |at: &usize| !fields.iter().any(|field| field.contains(at));
-        let mut starts = text.match_indices(open).map(|(at, _)| at).filter(outside);
-        starts.any(|at| !text[at + open.len()..].contains(close))
+    let outside = |at: usize| !fields.iter().any(|field| field.contains(&at));
+    let is_open = |(at, pair): (usize, &[u8])| {
+        (is_opener(pair) || pair == b"{%")
+            && outside(at)
+            && OPENERS.iter().any(|(open, close)| text[at..].strip_prefix(open).is_some_and(|it| !it.contains(close)))
     };
-    if OPENERS.iter().any(is_open) {
+    if text.as_bytes().windows(2).enumerate().any(is_open) {
         return Some(Obstacle::Open);
     }
-    text.match_indices(['{', '<', '%', '*']).any(is_block).then_some(Obstacle::Block)
+    let may_be_block = |byte: u8| matches!(byte, b'{' | b'<' | b'%' | b'*');
+    text.bytes().enumerate().any(|(at, byte)| may_be_block(byte) && is_block(at)).then_some(Obstacle::Block)
 }
 
 /// `<% if (x) { %>`: code, where `<%=`, `<%-` and `<%@` write something.

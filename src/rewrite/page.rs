@@ -1,5 +1,7 @@
 //! A newsletter's page in HTML.
 
+use std::borrow::Cow;
+
 use encoding_rs::{Encoding, UTF_8};
 use url::Url;
 
@@ -7,7 +9,7 @@ use super::draft::{Candidate, Draft, Unread};
 use super::html::{self, AttributeValue, Found, Quote};
 use super::splice::{self, Edit};
 use super::value::Value;
-use super::{Linker, Reason, RewriteError, charset, label, lint, pixel};
+use super::{Linker, Reason, RewriteError, Shop, charset, label, lint, pixel};
 
 /// The longest target that is looked into, in bytes: four times what a token can carry, which leaves
 /// room for merge fields and character references. Longer ones are left alone.
@@ -41,8 +43,8 @@ fn by_way_of_utf_8(
     draft: &mut Draft<'_>,
 ) -> Result<Vec<Edit>, RewriteError> {
     let linker = draft.options.linker;
-    let mut fields = linker.shops.iter().chain([linker.pixel]).map(|shop| &shop.merge_field);
-    let text = charset::decode(document, encoding).filter(|_| fields.all(|field| field.is_ascii()));
+    let mut fields = linker.shops.iter().chain([linker.pixel]).map(Shop::query);
+    let text = charset::decode(document, encoding).filter(|_| fields.all(|query| query.is_ascii()));
     let Some(text) = text else {
         draft.fail(lint::encoding(encoding.name()));
         return Ok(vec![]);
@@ -88,8 +90,15 @@ impl<'d> Page<'d> {
             Quote::None => (Quote::Double, "\""),
             given => (given, ""),
         };
-        let with = format!("{new_mark}{}{new_mark}", url.escaped(quote));
-        Edit { range: href.range.clone(), with: self.encoding.encode(&with).0.into_owned(), link: Some(number) }
+        let with = match new_mark {
+            "" => url.escaped(quote),
+            mark => [mark, &url.escaped(quote), mark].concat(),
+        };
+        let with = match self.encoding.encode(&with).0 {
+            Cow::Owned(bytes) => bytes,
+            Cow::Borrowed(_) => with.into_bytes(),
+        };
+        Edit { range: href.range.clone(), with, link: Some(number) }
     }
 
     /// The URL that relative links start from: only an absolute http(s) URL without merge fields can be.
@@ -121,7 +130,9 @@ impl<'d> Page<'d> {
     }
 
     fn has_pixel(&self, found: &Found, linker: &Linker<'_>) -> bool {
-        found.images.iter().any(|src| self.read(src).is_ok_and(|value| linker.is_own_pixel(value.text())))
+        let may_be = |src: &&AttributeValue| pixel::may_be_own(&self.document[src.range.clone()], linker);
+        let mut images = found.images.iter().filter(may_be);
+        images.any(|src| self.read(src).is_ok_and(|value| linker.is_own_pixel(value.text())))
     }
 
     fn read(&self, value: &AttributeValue) -> Result<Value, Unread<'d>> {

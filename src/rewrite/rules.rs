@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -31,7 +32,7 @@ pub(super) struct Rules<'a> {
 }
 
 /// The configured `unsubscribe_patterns`, ready to compare.
-pub(super) struct Patterns(Vec<String>);
+pub(super) struct Patterns(Vec<Finder<'static>>);
 
 impl Rules<'_> {
     /// The click URL for the link, or the reason to leave it.
@@ -64,12 +65,8 @@ impl Rules<'_> {
         if link.fields() == std::slice::from_ref(&all) {
             return Err(Reason::MergeField);
         }
-        match scheme(text).as_deref() {
-            None | Some("http" | "https") => {}
-            Some("mailto") => return Err(Reason::Mailto),
-            Some("tel") => return Err(Reason::Tel),
-            Some("sms") => return Err(Reason::Sms),
-            Some(_) => return Err(Reason::OtherScheme),
+        if let Some(scheme) = scheme(text) {
+            leave_scheme(scheme)?;
         }
         if self.unsubscribe.are_in(text) { Err(Reason::Unsubscribe) } else { Ok(()) }
     }
@@ -107,22 +104,22 @@ impl Rules<'_> {
             url.push_part(moved, 0..moved.text().len());
             url.push_text("&");
         }
-        url.push_text("reaid=");
-        url.push_field(&shop.merge_field);
+        shop.push_query(&mut url);
         url
     }
 }
 
 impl Patterns {
     pub(super) fn new(patterns: &[String]) -> Self {
-        Self(patterns.iter().filter(|pattern| !pattern.is_empty()).map(|pattern| pattern.to_lowercase()).collect())
+        let patterns = patterns.iter().filter(|pattern| !pattern.is_empty());
+        Self(patterns.map(|pattern| Finder::new(&pattern.to_lowercase()).into_owned()).collect())
     }
 
     /// Whether one of them is in the URL as written or as meant.
     fn are_in(&self, url: &str) -> bool {
         let is_in = |text: &str| {
             let text = if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() };
-            self.0.iter().any(|pattern| text.contains(pattern))
+            self.0.iter().any(|pattern| pattern.find(text.as_bytes()).is_some())
         };
         is_in(url) || (url.contains('%') && is_in(&percent_decode_str(url).decode_utf8_lossy()))
     }
@@ -136,12 +133,26 @@ fn reads_back(url: &Value) -> bool {
     unquoted(Value::from_raw(&url.escaped(Quote::Double)).text()) == unquoted(url.text())
 }
 
-/// The scheme of an absolute URL, in lower case; a relative one has none.
-pub(super) fn scheme(url: &str) -> Option<String> {
+fn leave_scheme(scheme: &str) -> Result<(), Reason> {
+    let others = [("mailto", Reason::Mailto), ("tel", Reason::Tel), ("sms", Reason::Sms)];
+    if is_web(scheme) {
+        return Ok(());
+    }
+    let known = others.into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name));
+    Err(known.map_or(Reason::OtherScheme, |(_, reason)| reason))
+}
+
+/// Whether a scheme is that of pages.
+pub(super) fn is_web(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+}
+
+/// The scheme of an absolute URL as written; a relative one has none.
+pub(super) fn scheme(url: &str) -> Option<&str> {
     let (scheme, _) = url.split_once(':')?;
     let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    valid.then(|| scheme.to_ascii_lowercase())
+    valid.then_some(scheme)
 }
 
 #[cfg(test)]
@@ -151,7 +162,7 @@ mod tests {
     #[test]
     fn a_scheme_is_what_a_browser_takes_for_one() {
         for (url, expected) in [
-            ("HTTPS://x", Some("https")),
+            ("HTTPS://x", Some("HTTPS")),
             ("shop.example:80/x", Some("shop.example")),
             ("//x:80", None),
             ("/p?a=b:c", None),
@@ -160,7 +171,7 @@ mod tests {
             ("${x}:b", None),
             ("", None),
         ] {
-            assert_eq!(scheme(url).as_deref(), expected, "{url}");
+            assert_eq!(scheme(url), expected, "{url}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One pass of `lol_html` over a part of a page: what was seen, where.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use lol_html::errors::RewritingError;
@@ -51,14 +52,13 @@ pub(super) struct Scanner<'h> {
     /// The page as it is.
     html: &'h [u8],
     in_page: Selector,
-    elsewhere: Selector,
+    /// Parsed when it is needed: most pages have no link in a comment.
+    elsewhere: OnceCell<Selector>,
 }
 
 impl<'h> Scanner<'h> {
     pub(super) fn new(html: &'h [u8]) -> Self {
-        #[expect(clippy::expect_used, reason = "two literals that parse")]
-        let parsed = |selector: &str| selector.parse().expect("a selector");
-        Self { html, in_page: parsed(IN_PAGE), elsewhere: parsed(ELSEWHERE) }
+        Self { html, in_page: parsed(IN_PAGE), elsewhere: OnceCell::new() }
     }
 
     /// Reads `copy`, which stands for `part` of the page.
@@ -84,7 +84,8 @@ impl<'h> Scanner<'h> {
             comments.push(part.start + range.start..part.end.min(part.start + range.end));
             Ok(())
         });
-        let selector = if place == Place::Page { &self.in_page } else { &self.elsewhere };
+        let elsewhere = || self.elsewhere.get_or_init(|| parsed(ELSEWHERE));
+        let selector = if place == Place::Page { &self.in_page } else { elsewhere() };
         let settings = settings()
             .append_element_content_handler((Cow::Borrowed(selector), see))
             .append_document_content_handler(see_comment);
@@ -101,6 +102,11 @@ impl<'h> Scanner<'h> {
             Err(error) => Err(error),
         }
     }
+}
+
+#[expect(clippy::expect_used, reason = "two literals that parse")]
+fn parsed(selector: &str) -> Selector {
+    selector.parse().expect("a selector")
 }
 
 /// Strict: where a browser may ignore a tag that turns what follows into text, the parser stops instead

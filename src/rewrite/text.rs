@@ -98,7 +98,7 @@ fn obstacle(text: &str, url: &Url, written: &str, told: Told, options: Options<'
 /// URL with it.
 fn is_swallowed(before: &str, url: &str, behind: &str, options: Options<'_>) -> bool {
     options.linker.shops.iter().any(|shop| {
-        let click = format!("{}?reaid={}", url.replace(['\r', '\n'], ""), shop.merge_field);
+        let click = format!("{}?{}", url.replace(['\r', '\n'], ""), shop.query());
         let bounds = [before.len(), before.len() + click.len()];
         let fields = merge_field::find(&format!("{before}{click}{behind}"));
         fields.iter().any(|field| bounds.iter().any(|bound| field.start < *bound && *bound < field.end))

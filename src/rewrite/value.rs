@@ -30,7 +30,7 @@ impl Value {
     }
 
     fn read<'r>(raw: &'r str, decode: impl Fn(&'r str) -> Cow<'r, str>) -> Self {
-        let mut value = Self::default();
+        let mut value = Self { text: String::with_capacity(raw.len()), fields: Vec::new() };
         let mut end = 0;
         for field in merge_field::find(raw) {
             value.push_stripped(&decode(&raw[end..field.start]));
@@ -42,7 +42,12 @@ impl Value {
     }
 
     fn push_stripped(&mut self, text: &str) {
-        text.split(['\t', '\n', '\r']).for_each(|part| self.push_text(part));
+        let is_stripped = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r');
+        if text.bytes().any(is_stripped) {
+            text.split(['\t', '\n', '\r']).for_each(|part| self.push_text(part));
+        } else {
+            self.push_text(text);
+        }
     }
 
     /// Adds text, which will be escaped.
@@ -118,6 +123,9 @@ impl Value {
         let is_stripped = |c: char| c <= ' ';
         self.text.truncate(self.text.trim_end_matches(is_stripped).len());
         let front = self.text.len() - self.text.trim_start_matches(is_stripped).len();
+        if front == 0 {
+            return self;
+        }
         self.text.drain(..front);
         for field in &mut self.fields {
             *field = field.start - front..field.end - front;
