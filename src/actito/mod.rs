@@ -24,6 +24,7 @@ mod profiles;
 mod rejected;
 mod rights;
 mod structure;
+pub mod target;
 mod token;
 mod transport;
 mod webhook;

@@ -1,4 +1,4 @@
-//! The names of the tracking call's parameters.
+//! The names of the tracking call's parameters, and of the cookies that Raptor's script keeps.
 
 /// The event's type.
 pub const EVENT_TYPE: &str = "p1";
@@ -16,3 +16,12 @@ pub const PAGE: &str = "url";
 pub const UTM_CAMPAIGN: &str = "utm_campaign";
 /// The campaign parameters of a page that a call repeats, in the documented order.
 pub const UTM: [&str; 5] = ["utm_source", "utm_medium", UTM_CAMPAIGN, "utm_term", "utm_content"];
+
+/// The cookie of the visitor: what calls name [`VISITOR`].
+pub const VISITOR_COOKIE: &str = "rsa";
+/// The cookie of the session: what calls name [`SESSION`].
+pub const SESSION_COOKIE: &str = "rsaSession";
+/// The cookie of the recipient.
+pub const REAID_COOKIE: &str = "rsaReaid";
+/// The same as the older script spells it.
+pub const OLDER_REAID_COOKIE: &str = "rsaReaId";

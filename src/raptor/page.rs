@@ -1,5 +1,8 @@
 //! A page's URL as it may be stored and sent: without fragment, identities and addresses.
 
+use std::borrow::Cow;
+use std::iter;
+
 use percent_encoding::percent_decode_str;
 
 use crate::links::reserved;
@@ -17,10 +20,14 @@ const LAYERS: usize = 8;
 pub fn page_url(location: &str) -> String {
     let page = location.split_once('#').map_or(location, |(page, _)| page);
     let (path, query) = page.split_once('?').map_or((page, None), |(path, query)| (path, Some(query)));
-    let path = without_address(path);
-    let Some(query) = query else { return path.to_string() };
-    let kept: Vec<&str> = query.split('&').filter(|parameter| may_stay(parameter)).collect();
-    if kept.is_empty() { path.to_string() } else { format!("{path}?{}", kept.join("&")) }
+    let mut url = String::with_capacity(page.len());
+    url.push_str(without_address(path));
+    let kept = query.into_iter().flat_map(|query| query.split('&')).filter(|parameter| may_stay(parameter));
+    for (parameter, mark) in kept.zip(iter::once('?').chain(iter::repeat('&'))) {
+        url.push(mark);
+        url.push_str(parameter);
+    }
+    url
 }
 
 fn may_stay(parameter: &str) -> bool {
@@ -49,8 +56,8 @@ fn without_address(path: &str) -> &str {
 }
 
 /// Percent-decoded until nothing changes; `None` when that takes too many layers.
-pub(super) fn decoded(text: &str) -> Option<String> {
-    let mut text = text.to_string();
+pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    let mut text = Cow::Borrowed(text);
     for _ in 0..LAYERS {
         if !text.contains('%') {
             return Some(text);
@@ -59,7 +66,7 @@ pub(super) fn decoded(text: &str) -> Option<String> {
         if next == text {
             return Some(text);
         }
-        text = next;
+        text = Cow::Owned(next);
     }
     None
 }

@@ -277,7 +277,9 @@ fn action(sighting: &Sighting, must: &str, skipped: bool, as_of: Timestamp, now:
         None => confirmed == Some(true) && known.failures == 0,
     };
     if right {
-        let learns = sighting.known.is_some() && (known.failures > 0 || confirmed != Some(true));
+        // Who is suppressed is remembered, so that what goes by profiles knows it, too.
+        let matters = sighting.known.is_some() || sighting.wanted == Wanted::None;
+        let learns = matters && (known.failures > 0 || confirmed != Some(true));
         return Action::Right((learns && sighting.held.is_some()).then_some(stamp));
     }
     let cause = match (sighting.known, known.confirmed) {

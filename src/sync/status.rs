@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::lease;
 use super::ledger::{Day, licence, spent_before, table};
 use super::summary::Summary;
 use crate::clock::{self, Timestamp};
 use crate::config::Integration;
+use crate::lease;
+use crate::store::leases::{self, Task};
 use crate::store::{Store, StoreError, sync as rows};
 
 /// Failed rows shown for each integration.
@@ -112,9 +113,9 @@ pub struct Failed {
 pub async fn status(store: &Store, configured: &[Integration]) -> Result<Vec<IntegrationStatus>, StoreError> {
     let configured = configured.to_vec();
     let read = store.read(move |db| {
-        let (runs, leases) = (rows::last_runs(db)?, rows::leases(db)?);
+        let (runs, leases) = (rows::last_runs(db)?, leases::leases(db, Task::Sync)?);
         let mut names: Vec<&str> = runs.iter().map(|run| run.integration.as_str()).collect();
-        names.extend(leases.iter().map(|lease| lease.integration.as_str()));
+        names.extend(leases.iter().map(|lease| lease.name.as_str()));
         names.sort_unstable();
         names.dedup();
         let of = |name: &&str| {
@@ -137,7 +138,7 @@ pub async fn status(store: &Store, configured: &[Integration]) -> Result<Vec<Int
             };
             Ok(IntegrationStatus {
                 integration: (*name).to_owned(),
-                running: leases.iter().find(|lease| lease.integration == *name && lease::lives(lease)).map(running),
+                running: leases.iter().find(|lease| lease.name == *name).and_then(lease::holder).map(running),
                 last,
                 confirmed,
                 failed,
@@ -158,8 +159,8 @@ fn under_way(import: rows::Import) -> UnderWay {
     UnderWay { id: import.remote, rows: import.rows, sent: import.sent_at.map(rfc3339) }
 }
 
-fn running(lease: &rows::Lease) -> Running {
-    Running { host: lease.host.clone(), pid: lease.pid, since: rfc3339(lease.started_at) }
+fn running(holder: lease::Holder) -> Running {
+    Running { host: holder.host, pid: holder.pid, since: holder.since }
 }
 
 fn last(run: &rows::LastRun) -> Last {

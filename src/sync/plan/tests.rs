@@ -66,7 +66,9 @@ fn a_suppressed_person_has_an_empty_attribute() {
     let held = Sighting { wanted: Wanted::None, known: confirmed(JANE, EARLIER), ..sighting(JANE, "") };
     let Action::Write(change) = judged(&held) else { panic!("not cleared") };
     assert!(change.clears() && change.lane() == Lane::Clear);
-    assert_eq!(judged(&Sighting { wanted: Wanted::None, ..sighting("", "") }), Action::Right(None));
+    let empty = Sighting { wanted: Wanted::None, ..sighting("", "") };
+    assert_eq!(judged(&empty), Action::Right(Some(Stamp::of(""))), "and is remembered as one");
+    assert_eq!(judged(&Sighting { known: confirmed("", EARLIER), ..empty }), Action::Right(None));
 }
 
 #[test]
