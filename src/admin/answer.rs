@@ -114,7 +114,7 @@ fn with_headers_of(error: &Error, mut answer: Answer) -> Answer {
         Error::Unauthorised | Error::NoKey => {
             drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
         }
-        Error::Busy => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        Error::Busy | Error::Overloaded => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
         // What is left of the body would be taken for the next request.
         Error::TooSlow | Error::Broken => return closing(answer),
         _ => {}

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::limits;
+use crate::audience::saved::SaveError;
 use crate::authoring::{AuthorError, PastedError};
 use crate::identity::{AddressError, DigestError};
 use crate::rewrite::RewriteError;
@@ -74,6 +75,9 @@ pub(super) enum Error {
     /// More at once than there is memory for.
     #[error("too many requests with bodies at once: try again")]
     Busy,
+    /// Clicks come first.
+    #[error("there are more clicks than this machine answers in time: try again")]
+    Overloaded,
     /// What was asked is wrong.
     #[error(transparent)]
     Author(#[from] AuthorError),
@@ -86,6 +90,9 @@ pub(super) enum Error {
     /// An erasure that did not come to its end; how far it came.
     #[error("{0}")]
     Erasure(String),
+    /// An activation that is not saved.
+    #[error(transparent)]
+    Activation(#[from] SaveError),
     /// A mistake of ours.
     #[error("this should not happen: the log says more")]
     Internal,
@@ -112,10 +119,12 @@ impl Error {
             Self::Broken => "broken",
             Self::Body(_) => "body",
             Self::Busy => "busy",
+            Self::Overloaded => "overloaded",
             Self::Author(error) => error.kind(),
             Self::Address(_) => "address",
             Self::Digest(_) => "digest",
             Self::Erasure(_) => "erasure",
+            Self::Activation(error) => error.kind(),
             Self::Internal => "internal",
         }
     }
@@ -136,10 +145,20 @@ impl Error {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge { .. } | Self::TooManyAddresses => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Author(error) => status_of(error),
+            Self::Activation(error) => status_of_saving(error),
             Self::Erasure(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+const fn status_of_saving(error: &SaveError) -> StatusCode {
+    match error {
+        SaveError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        SaveError::Exists(_) | SaveError::InFile(_) | SaveError::TooMany => StatusCode::CONFLICT,
+        SaveError::Unknown(_) => StatusCode::NOT_FOUND,
+        SaveError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) const ADDRESSES: usize = 300_000;
 /// Addresses of one call for REAIDs, as Raptor's own service has it.
 pub(super) const ADDRESSES_AT_ONCE: usize = 1000;
 
+/// Bytes of one activation: a thousand audiences with long names.
+pub(super) const ACTIVATION: usize = 256 << 10;
+
 /// How long a body may stand still: longer than a bad line does.
 pub(super) const BODY_STALL: Duration = Duration::from_secs(10);
 

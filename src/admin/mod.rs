@@ -10,6 +10,7 @@
 
 mod accept;
 mod access;
+mod activations;
 mod answer;
 mod body;
 mod erasure;
@@ -35,8 +36,10 @@ use zeroize::Zeroizing;
 use crate::authoring::Author;
 use crate::listener;
 use crate::metrics::Metrics;
+use crate::overload::{Grade, Load};
 use crate::rewrite::Report;
 
+pub use activations::Activations;
 pub use answer::{Answer, AnswerBody};
 pub use erasure::{Erase, Erasing};
 pub use get_or_create::IdDesk;
@@ -49,15 +52,32 @@ use error::Error;
 /// Keeps what the links of a rewritten newsletter are called. Blocks on the disk; a failure is its own to tell.
 pub type KeepLinks = Box<dyn Fn(&Report) + Send + Sync>;
 
+/// Whom the API asks to do what it is asked for.
+pub struct Handles {
+    /// Swapped whole by whoever reloads keys; a request keeps the one it began with.
+    pub author: Arc<ArcSwap<Author>>,
+    /// For whoever counts clicks later.
+    pub keep_links: KeepLinks,
+    /// Forgets people.
+    pub erase: Erase,
+    /// One for each integration with a key for `GetOrCreate`.
+    pub desks: Vec<IdDesk>,
+    /// What activations are looked up and saved with.
+    pub activations: Activations,
+    /// How far the public listener is behind: what computes here waits for it.
+    pub load: Arc<Load>,
+}
+
 /// What the admin listener answers from.
 pub struct Admin {
     access: Access,
     metrics: Metrics,
-    /// Swapped whole by whoever reloads keys; a request keeps the one it began with.
     author: Arc<ArcSwap<Author>>,
     keep_links: Arc<KeepLinks>,
     erase: Erase,
     desks: Vec<Arc<IdDesk>>,
+    load: Arc<Load>,
+    activations: Activations,
     /// Written by the app at start and stop.
     pub readiness: ReadinessFlag,
     /// What may be in memory, in [`limits::MEMORY_UNIT`]s.
@@ -77,6 +97,9 @@ enum Route {
     Inspect,
     Erasures,
     GetOrCreate,
+    Activations,
+    Activation,
+    Audiences,
     Unknown,
 }
 
@@ -91,20 +114,36 @@ impl Route {
             "/v1/links/inspect" => Self::Inspect,
             "/v1/erasures" => Self::Erasures,
             "/GetOrCreate" => Self::GetOrCreate,
+            "/v1/activations" => Self::Activations,
+            "/v1/audiences" => Self::Audiences,
+            path if path.starts_with("/v1/activations/") => Self::Activation,
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether it takes a processor for longer than a click does.
+    fn computes(self) -> bool {
+        matches!(self, Self::Rewrite | Self::Links | Self::Inspect)
     }
 
     /// What `Allow` says, when it is not `method`.
     fn check(self, method: &Method) -> Result<(), Error> {
         match self {
-            Self::Health | Self::Ready | Self::Metrics if !matches!(*method, Method::GET | Method::HEAD) => {
+            Self::Health | Self::Ready | Self::Metrics | Self::Audiences
+                if !matches!(*method, Method::GET | Method::HEAD) =>
+            {
                 Err(Error::Method("GET, HEAD"))
             }
             Self::Rewrite | Self::Links | Self::Inspect | Self::Erasures | Self::GetOrCreate
                 if *method != Method::POST =>
             {
                 Err(Error::Method("POST"))
+            }
+            Self::Activations if !matches!(*method, Method::GET | Method::HEAD | Method::POST) => {
+                Err(Error::Method("GET, HEAD, POST"))
+            }
+            Self::Activation if !matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE) => {
+                Err(Error::Method("GET, HEAD, PUT, DELETE"))
             }
             _ => Ok(()),
         }
@@ -113,15 +152,8 @@ impl Route {
 
 impl Admin {
     /// `hosts` are the names, beside addresses and `localhost`, by which the listener may be called.
-    pub fn new(
-        token: Zeroizing<String>,
-        metrics: Metrics,
-        hosts: Vec<String>,
-        author: Arc<ArcSwap<Author>>,
-        keep_links: KeepLinks,
-        erase: Erase,
-        desks: Vec<IdDesk>,
-    ) -> Self {
+    pub fn new(token: Zeroizing<String>, metrics: Metrics, hosts: Vec<String>, handles: Handles) -> Self {
+        let Handles { author, keep_links, erase, desks, activations, load } = handles;
         Self {
             access: Access { token, hosts },
             metrics,
@@ -129,6 +161,8 @@ impl Admin {
             keep_links: Arc::new(keep_links),
             erase,
             desks: desks.into_iter().map(Arc::new).collect(),
+            load,
+            activations,
             readiness: ReadinessFlag::starting(),
             memory: Arc::new(Semaphore::new(limits::MEMORY / limits::MEMORY_UNIT)),
             turns: Arc::new(Semaphore::new(limits::turns())),
@@ -167,6 +201,9 @@ impl Admin {
             return Err(Error::Unauthorised);
         }
         route.check(&request.method)?;
+        if route.computes() && self.load.is(Grade::Shedding) {
+            return Err(Error::Overloaded);
+        }
         match route {
             Route::Health => Ok(answer::text(StatusCode::OK, "ok\n")),
             Route::Ready if self.readiness.is_ready() => Ok(answer::text(StatusCode::OK, "ready\n")),
@@ -177,6 +214,9 @@ impl Admin {
             Route::Inspect => self.inspect(request, body).await,
             Route::Erasures => self.erasure(request, body).await,
             Route::GetOrCreate => self.get_or_create(request, body).await,
+            Route::Activations => self.activations(request, body).await,
+            Route::Activation => self.activation(request, body).await,
+            Route::Audiences => self.audiences().await,
             Route::Unknown => Err(Error::NotFound),
         }
     }

@@ -35,6 +35,9 @@ impl Collector for TrackingCollector {
         count("commits", "Commits that carried events", &counters.store.commits)?;
         count("deliveries", "Events that Raptor took", &counters.delivered)?;
         count("delivery_retries", "Deliveries that failed and are tried again", &counters.retried)?;
+        let took = &counters.store.took;
+        let help = "How long a commit that carried events took";
+        took.encode(encoder.encode_descriptor("commit_seconds", help, None, took.metric_type())?)?;
         self.encode_by_reason(&mut encoder)?;
         self.encode_lanes(&mut encoder)
     }

@@ -1,5 +1,5 @@
-//! What a running server swaps whole: its keys, and who is not to be known. Each request, event and profile goes
-//! by what it finds when it begins.
+//! What a running server swaps whole: its configuration, its keys, and who is not to be known. Each request, event and
+//! profile goes by what it finds when it begins.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,24 +9,26 @@ use arc_swap::ArcSwap;
 use tokio::time::timeout;
 
 use super::policy::{Trust, policy};
+use super::reload::{Fresh, ReloadError};
 use super::setup::Setup;
 use super::suppressions::Words;
 use crate::authoring::Author;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::identity::{Keyring, Suppression};
+use crate::tls::Certificates;
 use crate::tracking::Withheld;
 
 /// How long to wait for calls to Raptor that name somebody: each ends after ten seconds by itself.
 const CALLS_END: Duration = Duration::from_secs(12);
 
-/// The parts of a server that follow the keyring and the suppressions.
+/// The parts of a server that follow configuration, keyring, certificates and suppressions.
 pub(super) struct Live {
     pub(super) edge: Arc<Edge>,
     pub(super) trust: Arc<ArcSwap<Trust>>,
     pub(super) author: Arc<ArcSwap<Author>>,
     pub(super) withheld: Arc<Withheld>,
-    config: Config,
+    pub(super) certificates: Arc<Certificates>,
     scopes: BTreeMap<String, String>,
     /// What is swapped in is made from this; held by whoever changes it until it is.
     now: Mutex<Now>,
@@ -34,7 +36,9 @@ pub(super) struct Live {
     turn: tokio::sync::Mutex<()>,
 }
 
+#[derive(Clone)]
 struct Now {
+    config: Config,
     ring: Keyring,
     words: Words,
 }
@@ -46,18 +50,11 @@ impl Live {
         trust: Arc<ArcSwap<Trust>>,
         author: Arc<ArcSwap<Author>>,
         withheld: Arc<Withheld>,
+        certificates: Arc<Certificates>,
     ) -> Self {
-        let now = Mutex::new(Now { ring: setup.keyring.clone(), words: setup.words.clone() });
-        Self {
-            edge,
-            trust,
-            author,
-            withheld,
-            config: setup.config.clone(),
-            scopes: setup.scopes.clone(),
-            now,
-            turn: Default::default(),
-        }
+        let Setup { config, keyring, words, scopes, .. } = setup.clone();
+        let now = Mutex::new(Now { config, ring: keyring, words });
+        Self { edge, trust, author, withheld, certificates, scopes, now, turn: Default::default() }
     }
 
     /// The right to bring in somebody's word, until it is dropped.
@@ -70,6 +67,11 @@ impl Live {
         self.lock().words.clone()
     }
 
+    /// The configuration in use.
+    pub(super) fn config(&self) -> Config {
+        self.lock().config.clone()
+    }
+
     /// Whether these are the keys in use.
     pub(super) fn has_keys_of(&self, ring: &Keyring) -> bool {
         self.lock().ring.to_toml() == ring.to_toml()
@@ -79,20 +81,37 @@ impl Live {
     ///
     /// # Errors
     /// Nothing is swapped: the configuration does not go with the keys.
-    pub(super) fn take_up(&self, ring: &Keyring, words: &Words) -> anyhow::Result<Vec<Suppression>> {
+    pub(super) fn take_up(&self, ring: &Keyring, words: &Words) -> Result<Vec<Suppression>, ReloadError> {
         let mut now = self.lock();
         let words = now.words.clone().with(words);
         let new = words.newer_than(&now.words);
-        let fresh = Trust::derive(ring, &self.scopes, Arc::new(words.suppressed()));
-        let generation = self.edge.policy.load().generation + 1;
-        let policy = Arc::new(policy(&self.config, &fresh, generation)?);
-        let author = Author::new(self.config.clone(), policy.clone())?;
+        self.swap(&mut now, |now| Now { ring: ring.clone(), words, ..now })?;
+        Ok(new)
+    }
+
+    /// The same for what a reload read.
+    ///
+    /// # Errors
+    /// Nothing is swapped.
+    pub(super) fn reload(&self, fresh: Fresh) -> Result<(), ReloadError> {
+        let Fresh { config, keyring, certificates } = fresh;
+        let first = config.edge.first_host();
+        self.swap(&mut self.lock(), |now| Now { config, ring: keyring, ..now })?;
+        self.certificates.put_files(&certificates, &first);
+        Ok(())
+    }
+
+    fn swap(&self, now: &mut Now, change: impl FnOnce(Now) -> Now) -> Result<(), ReloadError> {
+        let next = change(now.clone());
+        let trust = Trust::derive(&next.ring, &self.scopes, Arc::new(next.words.suppressed()));
+        let policy = Arc::new(policy(&next.config, &trust)?);
+        let author = Author::new(next.config.clone(), policy.clone())?;
         // Delivery and the writer's door first: what the edge still lets through, they stop.
-        self.trust.store(Arc::new(fresh));
+        self.trust.store(Arc::new(trust));
         self.edge.policy.store(policy);
         self.author.store(Arc::new(author));
-        *now = Now { ring: ring.clone(), words };
-        Ok(new)
+        *now = next;
+        Ok(())
     }
 
     /// Waits until what was begun before the last [`take_up`](Self::take_up) names none of these any more: events are

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::config::{Config, ConfigError, Located};
 use crate::identity::{Digest, Identities, Keyring, Suppressed};
-use crate::links::{Account, Destination, Domain, HostPattern, LinkKeys, Policy, Shop, SiteId, Sites};
+use crate::links::{
+    Account, CookieDomain, CookieRules, Destination, Domain, Domains, HostPattern, LinkKeys, Policy, Shop, SiteId,
+    Sites,
+};
 
 /// Everything that makes and judges links and REAIDs, from one keyring.
 #[derive(Clone)]
@@ -52,22 +55,20 @@ pub fn sites(config: &Config) -> Result<Sites, ConfigError> {
         of_sites.push(patterns);
     }
     let former = config.links.former_hosts.iter().map(pattern).collect::<Result<_, _>>()?;
-    let base_url = destination(&config.edge.base_url)?;
-    Ok(Sites::new(of_sites.iter().map(Vec::as_slice), former, vec![base_url]))
+    Ok(Sites::new(of_sites.iter().map(Vec::as_slice), former, click_hosts(config)?))
 }
 
 /// What the edge goes by.
 ///
 /// # Errors
 /// A URL or host in the configuration is none.
-pub(super) fn policy(config: &Config, trust: &Trust, generation: u64) -> Result<Policy, ConfigError> {
+pub(super) fn policy(config: &Config, trust: &Trust) -> Result<Policy, ConfigError> {
     Ok(Policy {
-        generation,
         links: trust.links.clone(),
         sites: sites(config)?,
         shops: config.sites.iter().map(|site| shop(config, trust, site)).collect::<Result<_, _>>()?,
         accounts: accounts(config),
-        domain: domain(config)?,
+        domains: domains(config)?,
         suppressed: trust.suppressed.clone(),
         respect_gpc: config.links.respect_gpc,
         needs_consent: config.raptor.consent_flag,
@@ -79,7 +80,29 @@ fn shop(config: &Config, trust: &Trust, site: &crate::config::Site) -> Result<Sh
     Ok(Shop {
         identities: trust.identities.get(&site.integration).filter(|_| enabled).cloned(),
         fallback: site.fallback_url.as_ref().map(|url| fallback(config, url)).transpose()?,
+        cookies: site.cookies.as_ref().map(|cookies| cookie_rules(config, site, cookies)).transpose()?,
     })
+}
+
+/// A browser takes a cookie from the domain that it is for and from what is below it alone.
+fn cookie_rules(
+    config: &Config,
+    site: &crate::config::Site,
+    cookies: &crate::config::Cookies,
+) -> Result<CookieRules, ConfigError> {
+    let place = &cookies.domain.place;
+    let domain = CookieDomain::parse(&cookies.domain.value).map_err(|e| place.complain(e.to_string()))?;
+    let bases: Vec<_> = config.edge.click_domains().map(|(base, _)| destination(base)).collect::<Result<_, _>>()?;
+    let covered = || bases.iter().filter(|base| domain.covers(base.host()));
+    if covered().next().is_none() {
+        let hosts: Vec<_> = bases.iter().map(Destination::host).collect();
+        let message = format!("expected a domain that {} is part of, found `{}`", hosts.join(" or "), domain.as_str());
+        return Err(place.complain(message));
+    }
+    let secure = covered().all(Destination::is_https);
+    let account = Account::parse(&site.account.value).map_err(|e| site.account.place.complain(e.to_string()))?;
+    let (consent, reaid_max_age) = (cookies.consent.clone(), cookies.reaid_max_age);
+    Ok(CookieRules { domain, account, consent, secure, reaid_max_age })
 }
 
 fn accounts(config: &Config) -> BTreeMap<Account, SiteId> {
@@ -96,9 +119,18 @@ fn destination(written: &Located<String>) -> Result<Destination, ConfigError> {
     Destination::parse(&written.value).map_err(|e| written.place.complain(e.to_string()))
 }
 
-fn domain(config: &Config) -> Result<Domain, ConfigError> {
-    let fallback = config.edge.fallback_url.as_ref().map(|url| fallback(config, url)).transpose()?;
-    Ok(Domain::new(&destination(&config.edge.base_url)?, fallback))
+fn domains(config: &Config) -> Result<Domains, ConfigError> {
+    let all = config.edge.click_domains().map(|(base_url, fallback_url)| {
+        let fallback = fallback_url.map(|url| fallback(config, url)).transpose()?;
+        Ok(Domain::new(&destination(base_url)?, fallback))
+    });
+    let mut others = all.collect::<Result<Vec<_>, ConfigError>>()?;
+    Ok(Domains { first: others.remove(0), others })
+}
+
+/// Where our own links live.
+fn click_hosts(config: &Config) -> Result<Vec<Destination>, ConfigError> {
+    config.edge.click_domains().map(|(base_url, _)| destination(base_url)).collect()
 }
 
 /// Tries every fallback, so that one that is none is found before anything starts.
@@ -107,14 +139,18 @@ fn domain(config: &Config) -> Result<Domain, ConfigError> {
 /// One is no URL, or leads back to ourselves.
 pub(super) fn check_fallbacks(config: &Config) -> Result<(), ConfigError> {
     let of_sites = config.sites.iter().filter_map(|site| site.fallback_url.as_ref());
-    of_sites.chain(&config.edge.fallback_url).try_for_each(|url| fallback(config, url).map(drop))
+    of_sites
+        .chain(config.edge.click_domains().filter_map(|(_, url)| url))
+        .try_for_each(|url| fallback(config, url).map(drop))
 }
 
 /// A fallback is the operator's word, but it must not lead back to ourselves.
 fn fallback(config: &Config, written: &Located<String>) -> Result<Destination, ConfigError> {
-    let (fallback, base_url) = (destination(written)?, destination(&config.edge.base_url)?);
-    if fallback.is_same_host(&base_url) {
-        return Err(written.place.complain("expected a page outside our own click domain: it would redirect for ever"));
+    let fallback = destination(written)?;
+    if click_hosts(config)?.iter().any(|own| own.is_same_host(&fallback)) {
+        return Err(written
+            .place
+            .complain("expected a page outside our own click domains: it would redirect for ever"));
     }
     Ok(fallback)
 }

@@ -1,32 +1,24 @@
 //! The running server: the edge, the admin listener and the side tasks, from start to drain.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use http::Request;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::erasure::{Eraser, ErasureError};
-use super::exposition::{CampaignCollector, TrackingCollector};
-use super::live::Live;
-use super::policy::{Trust, policy};
+use super::hand_over;
+use super::listeners::{Addresses, Listeners, serve_public};
+use super::parts::{Assembled, Parts};
 use super::setup::Setup;
 use super::side_tasks::{Prepared, SideTasks};
-use super::sync_exposition::SyncCollector;
-use crate::admin::{Admin, Erase, Readiness};
-use crate::authoring::Author;
-use crate::campaign;
-use crate::edge::{Edge, EdgeMetrics};
-use crate::listener;
-use crate::metrics::Metrics;
+use super::watch::{Stamps, Watch};
+use crate::admin::{Admin, Readiness};
+use crate::listener::{self, Guard, Passed, Protocol};
 use crate::store::Store;
-use crate::tracking::{Counters, Delivers, Recorder, Withheld};
+use crate::supervisor;
 
 /// Of the drain, how much is left for the outbox after the last connection must be gone.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -39,31 +31,8 @@ const LAST_ADMIN_ANSWER: Duration = Duration::from_secs(1);
 pub struct App {
     parts: Parts,
     side_tasks: Prepared,
-    edge_listeners: Vec<TcpListener>,
-    admin_listener: TcpListener,
-}
-
-/// What the listeners and the side tasks of one server share.
-pub(super) struct Parts {
-    pub(super) setup: Setup,
-    pub(super) store: Store,
-    pub(super) edge: Arc<Edge>,
-    pub(super) admin: Arc<Admin>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) campaigns: Arc<campaign::Counters>,
-    pub(super) syncs: SyncCollector,
-    /// The keys and the suppressions of the moment, written by [`Live::take_up`].
-    pub(super) trust: Arc<ArcSwap<Trust>>,
-    pub(super) live: Arc<Live>,
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug)]
-pub struct Addresses {
-    /// The public listener.
-    pub edge: Vec<SocketAddr>,
-    /// The admin listener.
-    pub admin: SocketAddr,
+    listeners: Listeners,
+    stamps: Stamps,
 }
 
 /// How a server ended.
@@ -75,60 +44,39 @@ pub enum Stopped {
     Overdue,
 }
 
+/// What an operator may ask of a running server.
+pub struct Signals {
+    /// Read configuration, keys and certificates again.
+    pub reload: Signal,
+    /// Start a successor and end.
+    pub hand_over: Signal,
+}
+
+/// Why a server ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Stop,
+    HandedOver,
+}
+
 impl App {
     /// Binds the sockets that the configuration names.
     ///
     /// # Errors
     /// An address cannot be bound, the configuration is wrong, or a secret is missing.
-    pub async fn bind(setup: Setup, store: Store) -> anyhow::Result<Self> {
-        let mut edge = Vec::new();
-        for address in &setup.config.edge.listen {
-            edge.push(bind(*address).await?);
-        }
-        let admin = bind(setup.config.admin.listen).await?;
-        Self::with_listeners(setup, store, edge, admin)
+    pub fn bind(setup: Setup, store: Store) -> anyhow::Result<Self> {
+        let listeners = Listeners::open(&setup.config, Passed::default())?;
+        Self::with_listeners(setup, store, listeners)
     }
 
     /// The same with sockets that are bound already.
     ///
     /// # Errors
     /// The configuration is wrong, or a secret is missing.
-    pub fn with_listeners(
-        setup: Setup,
-        store: Store,
-        edge_listeners: Vec<TcpListener>,
-        admin_listener: TcpListener,
-    ) -> anyhow::Result<Self> {
-        let token = setup.config.admin.token.read()?;
-        let counters = Counters::beside(&store);
-        let mut metrics = Metrics::default();
-        let delivers = Delivers { kinds: setup.config.raptor.deliver, bots: setup.config.raptor.deliver_bots };
-        let policy = Arc::new(policy(&setup.config, &setup.trust, 1)?);
-        let author = Author::new(setup.config.clone(), policy.clone())?;
-        let author = Arc::new(ArcSwap::from_pointee(author));
-        let trust = Arc::new(ArcSwap::from_pointee(setup.trust.clone()));
-        let withheld = withheld(trust.clone());
-        let edge = Arc::new(Edge {
-            policy: ArcSwap::new(policy),
-            recorder: Recorder::new(store.clone(), delivers, withheld.clone(), counters.clone()),
-            commit_wait: setup.config.edge.commit_wait,
-            hooks: super::hooks::hooks(&setup.config, &store, &trust)?,
-            metrics: EdgeMetrics::register(&mut metrics),
-        });
-        metrics.collector(Box::new(TrackingCollector(counters.clone())));
-        let campaigns = Arc::new(campaign::Counters::default());
-        metrics.collector(Box::new(CampaignCollector(campaigns.clone())));
-        let syncs = SyncCollector::of(&setup.config);
-        metrics.collector(Box::new(syncs.clone()));
-        let keep_links = super::campaign::keep_links(&store, &trust);
-        let live = Arc::new(Live::new(&setup, edge.clone(), trust.clone(), author.clone(), withheld));
-        let erase = erase(Eraser::new(&setup, store.clone()).live(live.clone()));
-        let desks = super::ids::desks(&setup.config, &store, &trust)?;
-        let hosts = setup.config.admin.hosts.clone();
-        let admin = Admin::new(token, metrics, hosts, author, keep_links, erase, desks);
-        let parts = Parts { setup, store, edge, admin: Arc::new(admin), counters, campaigns, syncs, trust, live };
-        let side_tasks = Prepared::of(&parts)?;
-        Ok(Self { parts, side_tasks, edge_listeners, admin_listener })
+    pub fn with_listeners(setup: Setup, store: Store, listeners: Listeners) -> anyhow::Result<Self> {
+        let Assembled { parts, acme, stamps } = Parts::assemble(setup, store)?;
+        let side_tasks = Prepared::of(&parts, acme)?;
+        Ok(Self { parts, side_tasks, listeners, stamps })
     }
 
     /// Where it listens.
@@ -136,38 +84,72 @@ impl App {
     /// # Errors
     /// The system does not know.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
-        let edge = self.edge_listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-        Ok(Addresses { edge, admin: self.admin_listener.local_addr()? })
+        self.listeners.addresses()
     }
 
     /// Serves until `stop`, then drains: no new connections, every request answered, every event
     /// committed, deliveries under way ended, the store closed; all of it before one deadline.
     pub async fn run(self, stop: CancellationToken) -> Stopped {
-        let Self { parts, side_tasks, edge_listeners, admin_listener } = self;
-        let mut side_tasks = side_tasks.start(&parts, &stop);
-        let mut edge = JoinSet::new();
-        for listener in edge_listeners {
-            let state = parts.edge.clone();
-            let answer = move |request: Request<Incoming>| {
-                let (request, body) = request.into_parts();
-                state.clone().answer(request, body)
-            };
-            edge.spawn(listener::serve(listener, answer, stop.clone()));
-        }
-        let state = parts.admin.clone();
-        let answer = move |request| state.clone().answer(request);
+        let open = CancellationToken::new();
+        open.cancel();
+        self.run_operated(stop, None, open).await
+    }
+
+    /// The same for an operator, who may ask for a reload or a hand-over. What must be done once for a
+    /// store (delivery, syncs) begins when `open` is cancelled.
+    pub async fn run_operated(
+        self,
+        stop: CancellationToken,
+        signals: Option<Signals>,
+        open: CancellationToken,
+    ) -> Stopped {
+        let Self { parts, side_tasks, listeners, stamps } = self;
+        let sockets = signals.as_ref().and_then(|_| hand_over::Sockets::spare(&listeners));
+        let closing = CancellationToken::new();
+        let (reload, hand_over) = signals.map(|Signals { reload, hand_over }| (reload, hand_over)).unzip();
+        let watch = Watch::new(parts.store.clone(), parts.live.clone(), stamps).run(reload, closing.clone());
+        let mut side_tasks = side_tasks.start(&parts, watch, &open, &closing);
+        let edge = serve_public(&parts, listeners.edge, listeners.http, &closing);
         let admin_stop = CancellationToken::new();
-        let admin = tokio::spawn(listener::serve(admin_listener, answer, admin_stop.clone()));
+        let admin = serve_admin(&parts.admin, listeners.admin, &admin_stop);
         parts.admin.readiness.store(Readiness::Ready);
-        side_tasks.supervise(&stop).await;
-        // Whoever watches readiness learns of the stop; the admin listener answers until the store closes.
+        if hand_over.is_some() {
+            supervisor::ready();
+        }
+        if hand_over::succeeds() {
+            hand_over::answer_predecessor();
+        }
+        let end = tokio::select! {
+            () = stop.cancelled() => End::Stop,
+            () = hand_over::handed_over(sockets.as_ref(), hand_over) => End::HandedOver,
+            () = side_tasks.supervise(&closing) => End::Stop,
+        };
+        // A socket that is open once more would take connections that nobody accepts.
+        drop(sockets);
+        let deadline = Instant::now() + parts.setup.config.edge.drain;
+        // Whoever watches readiness learns of the stop; the admin listener answers until the store closes,
+        // unless there is another process behind the same socket that should.
         parts.admin.readiness.store(Readiness::Draining);
-        drain(parts, edge, side_tasks, end(admin, admin_stop)).await
+        match end {
+            End::HandedOver => admin_stop.cancel(),
+            End::Stop => {
+                supervisor::stopping();
+                tokio::time::sleep(parts.setup.config.edge.lame_duck).await;
+            }
+        }
+        closing.cancel();
+        drain(parts, edge, side_tasks, end_admin(admin, admin_stop), deadline).await
     }
 }
 
+fn serve_admin(admin: &Arc<Admin>, listener: TcpListener, stop: &CancellationToken) -> JoinHandle<()> {
+    let state = admin.clone();
+    let answer = move |request, _| state.clone().answer(request);
+    tokio::spawn(listener::serve(listener, Guard::default(), Protocol::default(), answer, stop.clone()))
+}
+
 /// Ends the admin listener: requests under way get a moment, what is longer is cut off.
-async fn end(mut listener: JoinHandle<()>, stop: CancellationToken) {
+async fn end_admin(mut listener: JoinHandle<()>, stop: CancellationToken) {
     stop.cancel();
     if timeout(LAST_ADMIN_ANSWER, &mut listener).await.is_err() {
         listener.abort();
@@ -182,9 +164,9 @@ async fn drain(
     mut edge: JoinSet<()>,
     side_tasks: SideTasks,
     admin_ends: impl Future<Output = ()>,
+    deadline: Instant,
 ) -> Stopped {
-    let drain = parts.setup.config.edge.drain;
-    let deadline = Instant::now() + drain;
+    let drain = deadline.saturating_duration_since(Instant::now());
     let connections = async { while edge.join_next().await.is_some() {} };
     let answered = timeout_at(deadline - LAST_COMMIT.min(drain / 2), connections).await.is_ok();
     let written = timeout_at(deadline, async {
@@ -198,22 +180,4 @@ async fn drain(
     let closing = tokio::task::spawn_blocking(move || drop((parts.edge, parts.admin, parts.store)));
     let closed = timeout_at(deadline, closing).await.is_ok();
     if answered && written && closed { Stopped::Drained } else { Stopped::Overdue }
-}
-
-/// Who is withheld at any moment.
-fn withheld(trust: Arc<ArcSwap<Trust>>) -> Arc<Withheld> {
-    Withheld::new(Arc::new(move |reaid| trust.load().suppressed.has_text(reaid)))
-}
-
-/// An erasure that comes to its end though whoever asked for it goes away.
-fn erase(eraser: Eraser) -> Erase {
-    Box::new(move |digest, lift| {
-        let eraser = eraser.clone();
-        let erasing = tokio::spawn(async move { eraser.erase(digest, lift).await });
-        Box::pin(async move { erasing.await.unwrap_or(Err(ErasureError::Ending)) })
-    })
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|e| anyhow::anyhow!("cannot listen on {address}: {e}"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keyring::{self, KeyringError};
@@ -35,6 +35,9 @@ pub enum SetupError {
         /// Why.
         source: StoreError,
     },
+    /// Another process serves from the store, which an older version made.
+    #[error("{0} is served by an older version of `reaid`, which the new schema would be changed under: stop it first")]
+    ServedByOlder(String),
     /// Another process serves from this store.
     #[error("{0} is held by another `reaid serve`: two would deliver every event twice")]
     Serving(String),
@@ -53,7 +56,7 @@ impl SetupError {
             Self::Config(_) | Self::Unknown(_) | Self::Scope(ScopeError::Changed { .. }) => true,
             Self::Keyring(error) => error.is_usage(),
             Self::Suppressions(error) => error.is_usage(),
-            Self::Store { .. } | Self::Serving(_) | Self::Scope(ScopeError::Store(_)) => false,
+            Self::Store { .. } | Self::ServedByOlder(_) | Self::Serving(_) | Self::Scope(ScopeError::Store(_)) => false,
         }
     }
 }
@@ -98,6 +101,18 @@ impl Setup {
         Ok((Self::derive(config, keyring, Some(&store))?, store))
     }
 
+    /// For the process that serves: with the claim to do so, unless it succeeds one that still has it.
+    ///
+    /// # Errors
+    /// Says what is missing or wrong, or that another process serves.
+    pub fn load_to_serve(file: &Path, succeeds: bool) -> Result<(Self, Store, Option<ServeLock>), SetupError> {
+        let config = Config::load(file)?;
+        let keyring = keyring::read(&config.keyring)?;
+        let claim = if succeeds { None } else { Some(ServeLock::take(&config)?) };
+        let store = if claim.is_some() { open_claimed(&config)? } else { open_store(&config)? };
+        Ok((Self::derive(config, keyring, Some(&store))?, store, claim))
+    }
+
     fn with_store(config: Config, store: Option<&Store>) -> Result<Self, SetupError> {
         let keyring = keyring::read(&config.keyring)?;
         Self::derive(config, keyring, store)
@@ -122,7 +137,7 @@ impl Setup {
     /// # Errors
     /// A URL, host or account in the configuration is none.
     pub fn author(&self) -> Result<Author, SetupError> {
-        let policy = Arc::new(super::policy::policy(&self.config, &self.trust, 0)?);
+        let policy = Arc::new(super::policy::policy(&self.config, &self.trust)?);
         Author::new(self.config.clone(), policy).map_err(|error| SetupError::Unknown(error.to_string()))
     }
 
@@ -158,19 +173,38 @@ impl Setup {
     }
 }
 
-/// Opens the store, and makes its folder first.
+/// Opens the store, and makes its folder first. The schema of an older version is changed only while nobody serves:
+/// clicks would wait for it, and whoever serves could not start again.
 ///
 /// # Errors
-/// It is of a newer version, somebody else's, or the file system says no.
+/// It is of a newer version, of an older one and served, somebody else's, or the file system says no.
 pub fn open_store(config: &Config) -> Result<Store, SetupError> {
     let path = &config.store.path;
-    let shown = path.display().to_string();
-    if let Some(folder) = path.parent() {
-        let made = std::fs::create_dir_all(folder);
-        made.map_err(|e| Place::of_file(folder).complain(format!("cannot make this folder: {e}")))?;
+    if !Store::is_older(path).map_err(|source| store_error(path, source))? {
+        return open_claimed(config);
     }
-    Store::open(path, Limits::of_size(config.store.max_size))
-        .map_err(|source| SetupError::Store { path: shown, source })
+    match ServeLock::take(config) {
+        Ok(_claim) => open_claimed(config),
+        Err(SetupError::Serving(_)) => Err(SetupError::ServedByOlder(path.display().to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// [`open_store`] for who has the claim, or needs none.
+fn open_claimed(config: &Config) -> Result<Store, SetupError> {
+    let path = &config.store.path;
+    make_folder(config)?;
+    Store::open(path, Limits::of_size(config.store.max_size)).map_err(|source| store_error(path, source))
+}
+
+fn store_error(path: &Path, source: StoreError) -> SetupError {
+    SetupError::Store { path: path.display().to_string(), source }
+}
+
+fn make_folder(config: &Config) -> Result<(), SetupError> {
+    let Some(folder) = config.store.path.parent() else { return Ok(()) };
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|e| Place::of_file(folder).complain(format!("cannot make this folder: {e}")).into())
 }
 
 /// The claim to serve from a store, until it is dropped or the process ends.
@@ -182,15 +216,34 @@ impl ServeLock {
     /// # Errors
     /// Another process has it, or the file system says no.
     pub fn take(config: &Config) -> Result<Self, SetupError> {
-        let mut path = config.store.path.clone().into_os_string();
-        path.push(".serve-lock");
-        let path = std::path::PathBuf::from(path);
-        let cannot = |e: std::io::Error| Place::of_file(&path).complain(format!("cannot lock: {e}"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(cannot)?;
+        let (path, file) = Self::open(config)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(std::fs::TryLockError::WouldBlock) => Err(SetupError::Serving(path.display().to_string())),
-            Err(std::fs::TryLockError::Error(error)) => Err(cannot(error).into()),
+            Err(std::fs::TryLockError::Error(error)) => Err(Self::cannot(&path, &error)),
         }
+    }
+
+    /// Takes it as soon as whoever has it ends. Blocks.
+    ///
+    /// # Errors
+    /// The file system says no.
+    pub fn wait(config: &Config) -> Result<Self, SetupError> {
+        let (path, file) = Self::open(config)?;
+        file.lock().map_err(|error| Self::cannot(&path, &error))?;
+        Ok(Self(file))
+    }
+
+    fn open(config: &Config) -> Result<(PathBuf, std::fs::File), SetupError> {
+        make_folder(config)?;
+        let mut path = config.store.path.clone().into_os_string();
+        path.push(".serve-lock");
+        let path = PathBuf::from(path);
+        let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        file.map_err(|error| Self::cannot(&path, &error)).map(|file| (path, file))
+    }
+
+    fn cannot(path: &Path, error: &std::io::Error) -> SetupError {
+        Place::of_file(path).complain(format!("cannot lock: {error}")).into()
     }
 }

@@ -1,21 +1,26 @@
-//! What runs beside the edge: delivery, counting for campaigns, the sweep of old events, the watch over what other processes change, syncs.
+//! What runs beside the edge: the watch over its load, delivery, counting for campaigns, the sweep of old events, the
+//! watch over what other processes change, syncs, audiences,
+//! certificates that are ordered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::serve::Parts;
-use super::sync;
-use super::watch::Watch;
+use super::parts::Parts;
+use super::{audience, sync};
 use crate::campaign::{self, PersonOf};
 use crate::clock;
-use crate::identity::VisitorIds;
+use crate::identity::{Guid, VisitorIds};
+use crate::overload;
 use crate::raptor::{self, EventNames, Visitor};
 use crate::store::{self, Event, Store};
 use crate::sync::Job;
+use crate::tls::acme::Acme;
 use crate::tracking::{Delivery, Settings, VisitorOf};
 
 /// How often old events are swept out. Retention is counted in hours.
@@ -25,10 +30,12 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub(super) struct Prepared {
     delivery: Delivery,
     syncs: Vec<(Job, Option<Duration>)>,
+    acme: Option<Acme>,
+    audiences: crate::audience::Work,
 }
 
 impl Prepared {
-    pub(super) fn of(parts: &Parts) -> anyhow::Result<Self> {
+    pub(super) fn of(parts: &Parts, acme: Option<Acme>) -> anyhow::Result<Self> {
         let (mut syncs, licences) = (Vec::new(), sync::licences(&parts.setup.config));
         for integration in &parts.setup.config.integrations {
             // Without a schedule it follows what it is told of, where somebody may tell it.
@@ -40,21 +47,35 @@ impl Prepared {
             job.counters = parts.syncs.of_integration(&integration.name);
             syncs.push((job, integration.every));
         }
-        Ok(Self { delivery: delivery(parts)?, syncs })
+        Ok(Self { delivery: delivery(parts)?, syncs, audiences: audience::work(parts), acme })
     }
 
-    pub(super) fn start(self, parts: &Parts, stop: &CancellationToken) -> SideTasks {
+    /// The watch begins at once, the others when `open` is cancelled: no two processes do them on one store.
+    pub(super) fn start(
+        self,
+        parts: &Parts,
+        watch: impl Future<Output = ()> + Send + 'static,
+        open: &CancellationToken,
+        stop: &CancellationToken,
+    ) -> SideTasks {
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.delivery.run(stop.clone()));
-        let counting =
-            campaign::side_task(parts.store.clone(), person_of(parts), parts.campaigns.clone(), stop.clone());
-        tasks.spawn(whole(counting));
-        tasks.spawn(whole(sweep(parts.store.clone(), kept(parts), stop.clone())));
-        let watch = Watch::new(parts.setup.config.keyring.clone(), parts.store.clone(), parts.live.clone());
-        tasks.spawn(whole(watch.run(stop.clone())));
-        for (job, every) in self.syncs {
-            tasks.spawn(whole(crate::sync::side_task(job, every, stop.clone())));
+        tasks.spawn(whole(watch));
+        let load = &parts.edge.load;
+        let (watched, store, token) = (load.clone(), parts.store.clone(), stop.clone());
+        tasks.spawn(whole(async move { overload::watch(&watched, || store.queue_fill(), token).await }));
+        let mut spawn = |task| drop(tasks.spawn(begin(open.clone(), stop.clone(), task)));
+        spawn(self.delivery.run(stop.clone()).boxed());
+        let (store, load) = (parts.store.clone(), load.clone());
+        let counting = campaign::side_task(store, person_of(parts), parts.campaigns.clone(), load, stop.clone());
+        spawn(whole(counting).boxed());
+        spawn(whole(sweep(parts.store.clone(), kept(parts), stop.clone())).boxed());
+        if let Some(acme) = self.acme {
+            spawn(whole(acme.run(stop.clone())).boxed());
         }
+        for (job, every) in self.syncs {
+            spawn(whole(crate::sync::side_task(job, every, stop.clone())).boxed());
+        }
+        spawn(whole(crate::audience::side_task(self.audiences, stop.clone())).boxed());
         SideTasks(tasks)
     }
 }
@@ -103,7 +124,8 @@ fn delivery(parts: &Parts) -> anyhow::Result<Delivery> {
     let client = raptor::Client::new(&raptor.tracking_url, &raptor.v, names, raptor.allow_private)?;
     let settings = Settings::new(raptor.max_age, parts.setup.config.edge.drain / 2);
     let (withheld, counters) = (parts.live.withheld.clone(), parts.counters.clone());
-    Ok(Delivery::new(parts.store.clone(), client, visitor_of(parts), withheld, settings, counters))
+    let delivery = Delivery::new(parts.store.clone(), client, visitor_of(parts), withheld, settings, counters);
+    Ok(delivery.giving_way_to(parts.edge.load.clone()))
 }
 
 /// Who Raptor is told an event's visitor is, by the keys of the moment.
@@ -115,7 +137,9 @@ fn visitor_of(parts: &Parts) -> VisitorOf {
         let known = event.reaid.as_deref().zip(identities);
         let ids = known.and_then(|(reaid, ids)| ids.visitor(&event.account, reaid, event.at.secs()));
         let ids = ids.unwrap_or_else(|| VisitorIds::of_event(event.id.0));
-        Visitor { coid: ids.coid.to_string(), sid: ids.sid.to_string() }
+        let coid = event.cookies.coid.map_or(ids.coid, Guid::from_bytes);
+        let sid = event.cookies.sid.map_or(ids.sid, Guid::from_bytes);
+        Visitor { coid: coid.to_string(), sid: sid.to_string() }
     })
 }
 
@@ -139,6 +163,14 @@ fn integration_of(parts: &Parts) -> HashMap<String, String> {
 
 fn kept(parts: &Parts) -> store::Kept {
     store::Kept { delivered: parts.setup.config.store.keep_delivered, dead: parts.setup.config.store.keep_dead }
+}
+
+/// A task that begins when `open` is cancelled, unless the server stops before.
+async fn begin(open: CancellationToken, stop: CancellationToken, task: BoxFuture<'static, bool>) -> bool {
+    tokio::select! {
+        () = open.cancelled() => task.await,
+        () = stop.cancelled() => true,
+    }
 }
 
 /// A task that leaves nothing half done.

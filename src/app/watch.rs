@@ -1,32 +1,45 @@
-//! The watch over what other processes change: the keyring, and who asked to be forgotten.
+//! The watch over what may change while the server runs: the keyring and who asked to be forgotten, certificate files,
+//! and, when an operator asks (SIGHUP), all of the configuration.
+//!
+//! One task makes every change but erasures that come over the API. What cannot be used changes nothing, and is said
+//! once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use tokio::signal::unix::Signal;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
+use super::reload::{self, ReloadError};
 use super::suppressions::{self, Seen, Words};
 use super::{keyring, setup::SetupError};
+use crate::config::Config;
 use crate::identity::{Keyring, Suppression, Word};
 use crate::store::Store;
+use crate::supervisor;
+use crate::tls;
 
-/// How often to look. A change must be noticed within 2 s.
+/// How often to look. What another process changed must be noticed within 2 s.
 const POLL: Duration = Duration::from_secs(1);
 
 pub(super) struct Watch {
-    keyring: PathBuf,
     store: Store,
     live: Arc<Live>,
-    /// How things stood when they were last taken up; none before the first look, which takes up what came between.
+    /// How keyring and suppressions stood when they were last taken up; none before the first look, which takes up what
+    /// came between.
     seen: Option<Seen>,
+    /// The certificate files as they were when those in use were read.
+    stamps: Stamps,
     /// People whom other processes erased, and of whom something may be left here.
     unpurged: Vec<Suppression>,
-    complaint: String,
+    /// The last thing said about the keyring and about certificates, so that it is not said each second.
+    complaints: [String; 2],
 }
 
-/// What a look found.
+/// What a look at the keyring found.
 struct Change {
     ring: Keyring,
     seen: Seen,
@@ -34,28 +47,39 @@ struct Change {
 }
 
 impl Watch {
-    pub(super) fn new(keyring: PathBuf, store: Store, live: Arc<Live>) -> Self {
-        Self { keyring, store, live, seen: None, unpurged: Vec::new(), complaint: String::new() }
+    pub(super) fn new(store: Store, live: Arc<Live>, stamps: Stamps) -> Self {
+        Self { store, live, seen: None, stamps, unpurged: Vec::new(), complaints: Default::default() }
     }
 
-    /// Looks until `stop`. What cannot be read changes nothing, and is complained about once.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(POLL)).await.is_some() {
-            match self.look().await {
-                Ok(()) => self.complaint.clear(),
-                Err(error) if error.to_string() == self.complaint => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the keyring cannot be read, or who asked to be forgotten: what is in memory stays in use");
-                    self.complaint = error.to_string();
+    /// Looks until `stop`. `reload` is the operator's signal.
+    pub(super) async fn run(mut self, mut reload: Option<Signal>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = asked(&mut reload) => self.reload().await,
+                () = tokio::time::sleep(POLL) => {
+                    self.look_at_keyring().await;
+                    self.look_at_certificates().await;
                 }
             }
         }
     }
 
-    async fn look(&mut self) -> anyhow::Result<()> {
-        let (path, store, live, seen) = (self.keyring.clone(), self.store.clone(), self.live.clone(), self.seen);
+    async fn look_at_keyring(&mut self) {
+        match self.follow_keyring().await {
+            Ok(()) => self.complaints[0].clear(),
+            Err(error) => {
+                if news(&mut self.complaints[0], &error) {
+                    tracing::warn!(%error, "the keyring cannot be read, or who asked to be forgotten: what is in memory stays in use");
+                }
+            }
+        }
+    }
+
+    async fn follow_keyring(&mut self) -> anyhow::Result<()> {
+        let (store, live, seen) = (self.store.clone(), self.live.clone(), self.seen);
         let turn = self.live.turn().await;
-        let change = tokio::task::spawn_blocking(move || look(&path, &store, &live, seen)).await??;
+        let change = spawn_blocking(move || look(&live.config().keyring, &store, &live, seen)).await??;
         if let Some(Change { ring, seen, words }) = change {
             let is_new_ring = !self.live.has_keys_of(&ring);
             let new = self.live.take_up(&ring, &words)?;
@@ -79,14 +103,65 @@ impl Watch {
         }
         self.live.let_go(&self.unpurged).await;
         let (store, live, people) = (self.store.clone(), self.live.clone(), self.unpurged.clone());
-        tokio::task::spawn_blocking(move || suppressions::purge(&store, &live.words(), &people)).await??;
+        spawn_blocking(move || suppressions::purge(&store, &live.words(), &people)).await??;
         self.unpurged.clear();
         Ok(())
+    }
+
+    /// Certificate and key are two files: between the two changes they do not fit, and that passes.
+    async fn look_at_certificates(&mut self) {
+        let config = self.live.config();
+        let now = Stamps::of(&config);
+        if now == self.stamps {
+            return;
+        }
+        let first = config.edge.first_host();
+        match spawn_blocking(move || tls::load(&config.edge)).await {
+            Ok(Ok(certificates)) => {
+                self.live.certificates.put_files(&certificates, &first);
+                self.stamps = now;
+                self.complaints[1].clear();
+                tracing::info!(certificates = certificates.len(), "certificate files changed: they are in use");
+            }
+            Ok(Err(error)) => {
+                if news(&mut self.complaints[1], &error) {
+                    tracing::warn!(%error, "changed certificate files cannot be used: those before stay in use");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the certificate files were not read"),
+        }
+    }
+
+    async fn reload(&mut self) {
+        supervisor::reloading();
+        match self.try_reload().await {
+            Ok(Ok(stamps)) => {
+                self.stamps = stamps;
+                tracing::info!("reloaded: configuration, keys and certificates are in use");
+            }
+            Ok(Err(error)) => {
+                let (kind, error) = (error.kind(), format!("{error:#}"));
+                tracing::error!(kind, error, "not reloaded: everything stays as it was");
+            }
+            Err(error) => tracing::error!(%error, "not reloaded: everything stays as it was"),
+        }
+        supervisor::ready();
+    }
+
+    /// The certificate files as they were when they were read.
+    async fn try_reload(&self) -> Result<Result<Stamps, ReloadError>, tokio::task::JoinError> {
+        let live = self.live.clone();
+        let _turn = self.live.turn().await;
+        let reloading = spawn_blocking(move || {
+            let (fresh, stamps) = reload::read(&live.config())?;
+            live.reload(fresh).map(|()| stamps)
+        });
+        reloading.await
     }
 }
 
 /// What changed since `seen`, if anything.
-fn look(path: &std::path::Path, store: &Store, live: &Live, seen: Option<Seen>) -> Result<Option<Change>, SetupError> {
+fn look(path: &Path, store: &Store, live: &Live, seen: Option<Seen>) -> Result<Option<Change>, SetupError> {
     let ring = keyring::read(path)?;
     let now = suppressions::seen(path, store).map_err(suppressions::SuppressionsError::from)?;
     if seen == Some(now) && live.has_keys_of(&ring) {
@@ -94,4 +169,40 @@ fn look(path: &std::path::Path, store: &Store, live: &Live, seen: Option<Seen>) 
     }
     let words = suppressions::gather(&ring, path, Some(store), None)?.words;
     Ok(Some(Change { ring, seen: now, words }))
+}
+
+/// The next time that the operator asks.
+async fn asked(signal: &mut Option<Signal>) {
+    let told = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if told.is_none() {
+        std::future::pending().await
+    }
+}
+
+/// Whether a complaint is another than the last.
+fn news(last: &mut String, complaint: &impl ToString) -> bool {
+    let complaint = complaint.to_string();
+    let is_news = *last != complaint;
+    *last = complaint;
+    is_news
+}
+
+/// What tells whether certificate files changed: a file that is replaced has another time or length.
+#[derive(PartialEq, Eq)]
+pub(super) struct Stamps(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
+
+impl Stamps {
+    /// To be taken before the files are read, so that no change is missed.
+    pub(super) fn of(config: &Config) -> Self {
+        let files = config.edge.certificate_files();
+        let paths = files.flat_map(|files| [&files.certificate.value, &files.private_key.value]);
+        let stamp = |path: &PathBuf| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        };
+        Self(paths.map(|path| (path.clone(), stamp(path))).collect())
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 bad usage or configuration, 75 the drain deadline passed.
 
+mod audience;
 mod campaign;
 mod demo;
 mod erase;
@@ -23,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::erasure::ErasureError;
 use crate::app::suppressions::SuppressionsError;
-use crate::app::{SetupError, keyring::KeyringError, sync::SyncFailure};
+use crate::app::{SetupError, audience::AudienceFailure, keyring::KeyringError, sync::SyncFailure};
 use crate::authoring::AuthorError;
 use crate::config::ConfigError;
 
@@ -64,6 +65,9 @@ enum Command {
     /// Bring the REAIDs in Actito up to date.
     #[command(subcommand)]
     Sync(sync::Sync),
+    /// Keep the CDP's audiences as targets in Actito.
+    #[command(subcommand)]
+    Audience(audience::Audience),
     /// Look at the events that wait for Raptor.
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -126,6 +130,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Link(link) => link.run(&context),
         Command::Rewrite(rewrite) => rewrite.run(&context),
         Command::Sync(sync) => sync.run(&context),
+        Command::Audience(audience) => audience.run(&context),
         Command::Outbox(outbox) => outbox.run(&context),
         Command::Erase(erase) => erase.run(&context),
         Command::Show(show) => show.run(&context),
@@ -148,6 +153,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref::<KeyringError>().is_some_and(KeyringError::is_usage)
             || cause.downcast_ref::<SuppressionsError>().is_some_and(SuppressionsError::is_usage)
             || cause.downcast_ref::<ErasureError>().is_some_and(ErasureError::is_usage)
+            || cause.downcast_ref::<AudienceFailure>().is_some_and(AudienceFailure::is_usage)
             || cause.downcast_ref::<SyncFailure>().is_some_and(SyncFailure::is_usage)
     })
 }

@@ -7,14 +7,18 @@ use std::time::Duration;
 use toml::Spanned;
 use url::Url;
 
+use super::cookies::WrittenCookies;
 use super::place::Source;
 use super::secret::Origin;
 use super::{
-    Admin, Config, ConfigError, Deliver, Edge, Integration, Links, Located, Place, Raptor, RaptorErasure, SecretSource,
-    Site, Store, written,
+    Admin, Config, ConfigError, Deliver, Integration, Links, Located, Place, Raptor, RaptorErasure, SecretSource, Site,
+    Store, written,
 };
 
 mod actito;
+mod activation;
+mod destination;
+mod edge;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -43,17 +47,16 @@ impl Config {
     }
 }
 
-struct Loader<'a> {
-    source: Source<'a>,
+pub(super) struct Loader<'a> {
+    pub(super) source: Source<'a>,
     folder: &'a Path,
 }
 
 impl Loader<'_> {
     fn load(&self, written: written::Written) -> Result<Config, ConfigError> {
-        let notices = self.notices(&written);
-        self.refuse_unavailable(&written.edge)?;
         let integrations = self.integrations(written.integration)?;
         let sites = self.sites(written.site, &integrations)?;
+        let activations = self.activations(written.activation, &integrations)?;
         Ok(Config {
             edge: self.edge(written.edge)?,
             admin: self.admin(written.admin),
@@ -63,39 +66,13 @@ impl Loader<'_> {
             raptor: self.raptor(written.raptor)?,
             sites,
             integrations,
-            notices,
+            activations,
+            file: self.source.file.to_owned(),
+            written: self.source.text.parse().map_err(|e| self.source.syntax(&e))?,
         })
     }
 
-    /// What is accepted in the file, so that it can be prepared, and does nothing yet.
-    fn notices(&self, written: &written::Written) -> Vec<String> {
-        let sites = written.site.iter().filter_map(|site| site.get_ref().cookies.as_ref());
-        let spans = sites.map(Spanned::span).chain(written.activation.iter().map(Spanned::span));
-        spans.map(|span| format!("{}: is read, and does nothing in this version", self.source.place(span))).collect()
-    }
-
-    /// What would be unsafe to pass over.
-    fn refuse_unavailable(&self, edge: &written::Edge) -> Result<(), ConfigError> {
-        match [&edge.tls, &edge.acme, &edge.domain].into_iter().flatten().next() {
-            None => Ok(()),
-            Some(value) => Err(self.source.place(value.span()).complain("is not available in this version")),
-        }
-    }
-
-    fn edge(&self, written: written::Edge) -> Result<Edge, ConfigError> {
-        if written.listen.get_ref().is_empty() {
-            return Err(self.source.place(written.listen.span()).complain("expected at least one address"));
-        }
-        Ok(Edge {
-            listen: written.listen.into_inner(),
-            base_url: self.base_url(written.base_url)?,
-            fallback_url: written.fallback_url.map(|url| self.source.locate(url)),
-            commit_wait: written.commit_wait.map_or(Duration::from_millis(20), |wait| wait.0),
-            drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.0),
-        })
-    }
-
-    fn base_url(&self, written: Spanned<String>) -> Result<Located<String>, ConfigError> {
+    pub(super) fn base_url(&self, written: Spanned<String>) -> Result<Located<String>, ConfigError> {
         let Located { value, place } = self.http_url(written)?;
         if value.path() != "/" || value.query().is_some() || value.fragment().is_some() {
             return Err(place.complain("expected scheme, host and port alone, as in \"https://click.shop.example\""));
@@ -103,7 +80,7 @@ impl Loader<'_> {
         Ok(Located { value: value.as_str().trim_end_matches('/').to_owned(), place })
     }
 
-    fn http_url(&self, written: Spanned<String>) -> Result<Located<Url>, ConfigError> {
+    pub(super) fn http_url(&self, written: Spanned<String>) -> Result<Located<Url>, ConfigError> {
         let Located { value, place } = self.source.locate(written);
         match Url::parse(&value) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.username().is_empty() => {
@@ -143,13 +120,19 @@ impl Loader<'_> {
         let named =
             [("source", source), ("medium", medium), ("campaign", campaign), ("term", term), ("content", content)];
         let given = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let used = |(name, value): (&str, Spanned<String>)| {
-            if value.get_ref().is_empty() {
-                return Err(self.source.place(value.span()).complain("expected a value, found an empty one"));
-            }
-            Ok((format!("utm_{name}"), value.into_inner()))
-        };
+        let used = |(name, value): (&str, Spanned<String>)| Ok((format!("utm_{name}"), self.not_empty(value)?));
         given.map(used).collect()
+    }
+
+    fn not_empty(&self, value: Spanned<String>) -> Result<String, ConfigError> {
+        if value.get_ref().is_empty() {
+            return Err(self.source.place(value.span()).complain("expected a value, found an empty one"));
+        }
+        Ok(value.into_inner())
+    }
+
+    fn all_not_empty(&self, values: Vec<Spanned<String>>) -> Result<Vec<String>, ConfigError> {
+        values.into_iter().map(|value| self.not_empty(value)).collect()
     }
 
     fn raptor(&self, written: written::Raptor) -> Result<Raptor, ConfigError> {
@@ -221,6 +204,10 @@ impl Loader<'_> {
             click_event: written.events.click.unwrap_or_else(|| "newsletterclick".to_owned()),
             open_event: written.events.open.unwrap_or_else(|| "newsletteropen".to_owned()),
             fallback_url: written.fallback_url.map(|url| self.source.locate(url)),
+            cookies: match written.cookies {
+                Some(table) => WrittenCookies::load(table, &self.source)?,
+                None => None,
+            },
         })
     }
 
@@ -263,6 +250,7 @@ impl Loader<'_> {
             accounts,
             enable_email_synchronization: written.enable_email_synchronization.unwrap_or(true),
             merge_field: written.merge_field.unwrap_or_else(|| "${reaid}".to_owned()),
+            consent_field: written.consent_field.map(|field| self.not_empty(field)).transpose()?,
             actito: written.actito.map(|actito| self.actito(actito)).transpose()?,
             every,
             sync: written.sync.load(&self.source)?,
@@ -306,10 +294,10 @@ impl Loader<'_> {
             written::Secret::File(path) => Origin::File(self.path(&path)),
             written::Secret::Env(name) => Origin::Env(name),
         };
-        SecretSource { origin, place }
+        SecretSource { origin, place: Box::new(place) }
     }
 
-    fn path(&self, written: &Path) -> PathBuf {
+    pub(super) fn path(&self, written: &Path) -> PathBuf {
         self.folder.join(written)
     }
 }

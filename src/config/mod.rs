@@ -5,22 +5,36 @@
 //! Every complaint names file, line and key.
 
 mod actito;
+mod activation;
+mod changes;
+mod cookies;
+mod file_server;
 mod load;
 mod place;
 mod secret;
 mod sync;
+mod tls;
 mod units;
 mod written;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use url::Url;
 
 pub use actito::{Actito, ApiGeneration, Assumed, UrlStyle, V5Write};
+pub use activation::{
+    Activation, ActivationSchedule, AudienceDestination, AudienceFolder, AudienceSource, Cdp, CdpAuth, OnDelete,
+    PersonIdentifier, ReferenceFile, TooLarge,
+};
+pub use cookies::Cookies;
+pub use file_server::{Authority, CertificatePin, FileProtocol, FileServer, Fingerprint, Ftps, Sftp, SftpLogin};
 pub use place::{ConfigError, Located, Place};
 pub use secret::SecretSource;
 pub use sync::{Export, Sync};
+pub use tls::{Acme, CertificateFiles, CertificateOf, ClickDomain};
 
 /// Everything `proxy.toml` says, with the defaults filled in and paths made absolute to its folder.
 #[derive(Clone, Debug)]
@@ -41,8 +55,12 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// The integrations, in the order written.
     pub integrations: Vec<Integration>,
-    /// What the file asks for and this version does not do, for `check` and `serve` to say.
-    pub notices: Vec<String>,
+    /// The activations, in the order written.
+    pub activations: Vec<Activation>,
+    /// The file that it came from.
+    pub file: PathBuf,
+    /// What stands there, to tell what another reading changed.
+    written: toml::Table,
 }
 
 impl Config {
@@ -70,7 +88,17 @@ impl Config {
         let keys = self.integrations.iter().filter_map(|it| it.actito.as_ref()).map(|actito| &actito.api_key);
         let erasure = self.raptor.erasure.as_ref().map(|erasure| &erasure.api_key);
         let guards = self.integrations.iter().flat_map(|it| [&it.webhook_secret, &it.get_or_create_key]).flatten();
-        let secrets = std::iter::once(&self.admin.token).chain(keys).chain(erasure).chain(guards);
+        let cdps = self.activations.iter().filter_map(|it| match &it.source {
+            AudienceSource::Cdp(cdp) => Some(&cdp.api_key),
+            AudienceSource::Folder(_) => None,
+        });
+        let servers = self.activations.iter().filter_map(|it| match &it.destination {
+            AudienceDestination::Server(server) => Some(server),
+            AudienceDestination::Folder(_) => None,
+        });
+        let logins = servers.flat_map(|server| server.secrets());
+        let secrets =
+            std::iter::once(&self.admin.token).chain(keys).chain(erasure).chain(guards).chain(cdps).chain(logins);
         let in_files = secrets.filter(|secret| secret.is_file());
         in_files.map(SecretSource::read).try_for_each(|secret| secret.map(drop))
     }
@@ -89,6 +117,48 @@ pub struct Edge {
     pub commit_wait: Duration,
     /// How long a stop may take.
     pub drain: Duration,
+    /// Names of programs beside those that are known.
+    pub agents: Agents,
+    /// How long a stop shows in readiness before anything else of it happens.
+    pub lame_duck: Duration,
+    /// Addresses where plain HTTP is redirected to HTTPS.
+    pub http_listen: Vec<std::net::SocketAddr>,
+    /// The certificate of every domain without its own.
+    pub tls: Option<CertificateFiles>,
+    /// Certificates that are ordered and renewed by themselves.
+    pub acme: Option<Acme>,
+    /// Click domains beside `base_url`.
+    pub domains: Vec<ClickDomain>,
+    /// The value of `Strict-Transport-Security` in answers over TLS.
+    pub hsts: Option<String>,
+    /// The networks of one's own proxies in front.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say for whom they ask.
+    pub client_header: ClientHeader,
+    /// Connections that one address may have at once.
+    pub connections_per_address: u32,
+    /// Events that one address may record a minute; None for no limit.
+    pub events_per_address: Option<NonZeroU32>,
+}
+
+/// A header in which proxies say for whom they ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientHeader {
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `Forwarded`
+    Forwarded,
+}
+
+/// `[edge.agents]`: parts of `User-Agent`s, in any case.
+#[derive(Clone, Debug, Default)]
+pub struct Agents {
+    /// People after all.
+    pub human: Vec<String>,
+    /// Image proxies of mail services.
+    pub proxy: Vec<String>,
+    /// Machines.
+    pub bot: Vec<String>,
 }
 
 /// `[admin]`: the listener for operators.
@@ -186,6 +256,8 @@ pub struct Site {
     pub open_event: String,
     /// Where a link for this shop leads when its own destination is gone.
     pub fallback_url: Option<Located<String>>,
+    /// Which cookies its clicks set.
+    pub cookies: Option<Cookies>,
 }
 
 /// `[[integration]]`: one Actito entity and profile table, with the accounts it serves.
@@ -201,6 +273,8 @@ pub struct Integration {
     pub enable_email_synchronization: bool,
     /// What Actito replaces by the recipient's REAID, as in `${reaid}`.
     pub merge_field: String,
+    /// What Actito replaces by 1 for a recipient who consented, as in `${consent}`.
+    pub consent_field: Option<String>,
     /// How Actito is reached.
     pub actito: Option<Actito>,
     /// How often `serve` syncs by itself.

@@ -18,7 +18,8 @@ const STRONG: usize = 16;
 #[derive(Clone, Debug)]
 pub struct SecretSource {
     pub(super) origin: Origin,
-    pub(super) place: Place,
+    /// Somewhere else: what holds a secret is held by much.
+    pub(super) place: Box<Place>,
 }
 
 #[derive(Clone, Debug)]

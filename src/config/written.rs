@@ -7,7 +7,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::activation::WrittenActivation;
+use super::cookies::WrittenCookies;
 use super::sync::WrittenSync;
+use super::tls::{WrittenAcme, WrittenDomain, WrittenFiles, WrittenHsts};
 use super::units::{Size, Span};
 
 #[derive(Deserialize)]
@@ -26,7 +29,7 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) integration: Vec<Spanned<Integration>>,
     #[serde(default)]
-    pub(super) activation: Vec<Spanned<toml::Value>>,
+    pub(super) activation: Vec<Spanned<WrittenActivation>>,
 }
 
 #[derive(Deserialize)]
@@ -37,9 +40,44 @@ pub(super) struct Edge {
     pub(super) fallback_url: Option<Spanned<String>>,
     pub(super) commit_wait: Option<Span>,
     pub(super) drain: Option<Span>,
-    pub(super) tls: Option<Spanned<toml::Value>>,
-    pub(super) acme: Option<Spanned<toml::Value>>,
-    pub(super) domain: Option<Spanned<toml::Value>>,
+    pub(super) trusted_proxies: Option<Vec<Spanned<String>>>,
+    pub(super) client_header: Option<ClientHeader>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) agents: Agents,
+    pub(super) lame_duck: Option<Span>,
+    pub(super) http_listen: Option<Spanned<Vec<SocketAddr>>>,
+    pub(super) tls: Option<WrittenFiles>,
+    pub(super) acme: Option<WrittenAcme>,
+    #[serde(default)]
+    pub(super) domain: Vec<WrittenDomain>,
+    pub(super) hsts: Option<WrittenHsts>,
+}
+
+#[derive(Deserialize)]
+pub(super) enum ClientHeader {
+    #[serde(rename = "X-Forwarded-For")]
+    XForwardedFor,
+    Forwarded,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) connections_per_address: Option<Spanned<u32>>,
+    pub(super) events_per_address: Option<Spanned<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Agents {
+    #[serde(default)]
+    pub(super) human: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) proxy: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) bot: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +165,7 @@ pub(super) struct Site {
     pub(super) fallback_url: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) events: Events,
-    pub(super) cookies: Option<Spanned<toml::Value>>,
+    pub(super) cookies: Option<Spanned<WrittenCookies>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -145,6 +183,7 @@ pub(super) struct Integration {
     pub(super) accounts: Spanned<Vec<Spanned<String>>>,
     pub(super) enable_email_synchronization: Option<bool>,
     pub(super) merge_field: Option<String>,
+    pub(super) consent_field: Option<Spanned<String>>,
     pub(super) actito: Option<Actito>,
     pub(super) schedule: Option<Spanned<Schedule>>,
     #[serde(default)]
@@ -219,6 +258,7 @@ pub(super) struct Schedule {
 }
 
 /// `{ file = "…" }` or `{ env = "…" }`.
+#[derive(Clone)]
 pub(super) enum Secret {
     File(PathBuf),
     Env(String),

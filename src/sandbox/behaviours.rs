@@ -128,6 +128,14 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     documented("raptor: no clear-text address may travel in a URL", HELP),
     assumed("raptor: a call without p1, coid or sid, or with an at sign in a value, gets 400 with a reason"),
     assumed("raptor: a call that is right gets 204; a repeated one counts twice"),
+    documented("cdp: /api/v3/audiences, identifiers, membership/{id}, membership/changes/{identifierType}", HELP),
+    documented("cdp: memberships/email?identifierValue= answers {\"memberships\":[{\"id\":…,\"name\":…}]}", HELP),
+    assumed("cdp: every other body, the key in x-api-key or as a bearer, the parameter sequenceNumber"),
+    assumed("cdp: 200,000 changes are kept, 10,000 in an answer; older ones get 410"),
+    documented("actito: files in a file location become references, which target profiles by an attribute", DOCS),
+    documented("actito: a reference has a validity period", DOCS),
+    assumed("actito: a file is picked up when it is another one; it is UTF-8 without byte order mark, at most 100 MB"),
+    assumed("actito: the folders of a file are the steps to it; the header names the attribute; validity is 48 h"),
     documented(
         "shop: the page's script takes reaid from the query (any case, first that is not empty, cut at a raw =), else from the cookie",
         SCRIPT,
@@ -145,7 +153,7 @@ mod tests {
     fn every_behaviour_names_its_side_and_stands_once() {
         for (index, one) in BEHAVIOURS.iter().enumerate() {
             let side = one.behaviour.split_once(": ").map(|(side, _)| side);
-            assert!(matches!(side, Some("actito" | "raptor" | "shop" | "everywhere")), "{}", one.behaviour);
+            assert!(matches!(side, Some("actito" | "raptor" | "cdp" | "shop" | "everywhere")), "{}", one.behaviour);
             assert!(BEHAVIOURS[..index].iter().all(|other| other.behaviour != one.behaviour), "{}", one.behaviour);
         }
     }

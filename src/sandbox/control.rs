@@ -34,6 +34,10 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Reply {
         (Method::GET, "/sandbox/webhooks") => ok(&state.webhooks.reports()),
         (Method::POST, "/sandbox/advance") => advance(state, &raw),
         (Method::GET, "/sandbox/raptor") => ok(&raptor(state, limit)),
+        (Method::GET, "/sandbox/cdp") => {
+            ok(&json!({ "report": state.cdp.report(), "audiences": state.cdp.audiences() }))
+        }
+        (Method::GET, "/sandbox/references") => references(state, &raw),
         (Method::GET, "/sandbox/shop") => ok(&shop(state, limit)),
         (Method::GET, "/sandbox/faults") => ok(&state.faults.list()),
         (Method::PUT, "/sandbox/faults") => switch(state, request).await,
@@ -60,7 +64,7 @@ fn overview(state: &State) -> Value {
         "faults": state.faults.list(),
         "pages": [
             "/sandbox/behaviours", "/sandbox/actito", "/sandbox/imports", "/sandbox/webhooks", "/sandbox/raptor",
-            "/sandbox/shop", "/sandbox/faults", "/sandbox/advance?seconds={n}",
+            "/sandbox/shop", "/sandbox/cdp", "/sandbox/references", "/sandbox/faults", "/sandbox/advance?seconds={n}",
             "/sandbox/newsletter/{profileId}", "/sandbox/newsletter/{profileId}?wrapped=1", "/wrap?to={url}",
         ],
     })
@@ -83,6 +87,17 @@ fn raptor(state: &State, limit: usize) -> Value {
 
 fn shop(state: &State, limit: usize) -> Value {
     json!({ "count": state.shop.count(), "landings": state.shop.landings(limit) })
+}
+
+/// All references, or *Use reference* of one: `?use=Raptor CDP/Audiences/Cat owners&attribute=emailAddress`.
+fn references(state: &State, raw: &str) -> Reply {
+    let Some(name) = query::value(raw, "use") else { return ok(&state.targets.references(state)) };
+    let attribute = query::value(raw, "attribute").unwrap_or_else(|| state.options.email_attribute.clone());
+    let reference: Vec<&str> = name.split('/').collect();
+    match state.targets.use_reference(state, &reference, &attribute) {
+        Some(target) => ok(&target),
+        None => control_error(StatusCode::NOT_FOUND, "there is no such reference with this column"),
+    }
 }
 
 /// Moves the sandbox's time ahead.
@@ -117,8 +132,11 @@ fn clear(state: &State, raw: &str) -> Reply {
         Some("actito") => Some(Service::Actito),
         Some("webhook") => Some(Service::Webhook),
         Some("raptor") => Some(Service::Raptor),
+        Some("cdp") => Some(Service::Cdp),
         Some("shop") => Some(Service::Shop),
-        Some(_) => return control_error(StatusCode::BAD_REQUEST, "service must be actito, webhook, raptor or shop"),
+        Some(_) => {
+            return control_error(StatusCode::BAD_REQUEST, "service must be actito, webhook, raptor, cdp or shop");
+        }
     };
     state.faults.clear(service);
     ok(&state.faults.list())

@@ -9,6 +9,7 @@
 
 mod actito;
 mod behaviours;
+mod cdp;
 mod clock;
 mod control;
 mod export;
@@ -24,6 +25,7 @@ mod reply;
 mod server;
 mod shop;
 mod table;
+mod targets;
 mod webhooks;
 mod wrapper;
 
@@ -37,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 pub use actito::{ActitoReport, Operation};
 pub use behaviours::{BEHAVIOURS, Behaviour, Certainty};
+pub use cdp::{CdpMember, CdpReport};
 pub use export::Packing;
 pub use faults::{AttributeFault, Fault, FaultError, FaultRule, ImportFault, Meanwhile, PushFault, Service};
 pub use handle::Handle;
@@ -49,6 +52,7 @@ pub use options::{
 pub use raptor::{RaptorReport, Rejection, TrackingCall};
 pub use shop::Landing;
 pub use table::{Profile, TableError};
+pub use targets::{ReferenceReport, TargetReport};
 pub use webhooks::WebhookReport;
 
 /// A sandbox that has its address and does not answer yet.
@@ -67,6 +71,8 @@ struct State {
     actito: actito::Actito,
     webhooks: webhooks::Webhooks,
     raptor: raptor::Raptor,
+    cdp: cdp::Cdp,
+    targets: targets::Targets,
     shop: shop::Shop,
     newsletter: newsletter::Newsletter,
     /// Imports and pushes, which outlive the calls that started them and end with the sandbox.
@@ -83,11 +89,14 @@ impl Sandbox {
         options.check().map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
         let listener = TcpListener::bind(options.listen).await?;
         let now = crate::clock::now();
+        let actito = actito::Actito::seeded(&options, now);
         let state = Arc::new(State {
             address: listener.local_addr()?,
             clock: clock::Clock::starting(now, options.speed),
             faults: faults::Faults::default(),
-            actito: actito::Actito::seeded(&options, now),
+            cdp: cdp::Cdp::seeded(&actito, &options),
+            targets: targets::Targets::default(),
+            actito,
             webhooks: webhooks::Webhooks::new(),
             raptor: raptor::Raptor::new(),
             shop: shop::Shop::new(),

@@ -1,14 +1,65 @@
 //! The one place where the sandbox builds HTTP answers.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
 use serde_json::json;
 
-/// An answer, complete.
-pub(super) type Reply = Response<Full<Bytes>>;
+/// An answer.
+pub(super) type Reply = Response<ReplyBody>;
+
+/// The body of an answer.
+#[derive(Default)]
+pub(super) struct ReplyBody {
+    whole: Full<Bytes>,
+    /// After so many bytes the connection is closed.
+    breaks_after: Option<usize>,
+}
+
+impl From<Vec<u8>> for ReplyBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { whole: Full::from(bytes), breaks_after: None }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Dropped;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+        let frame = match Pin::new(&mut self.whole).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Ready(Some(Err(never))) => match never {},
+            // The bytes before were sent: now it breaks.
+            Poll::Ready(None) if self.breaks_after.is_some() => return Poll::Ready(Some(Err(Dropped))),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        };
+        let Some(after) = self.breaks_after else { return Poll::Ready(Some(Ok(frame))) };
+        let bytes = frame.into_data().unwrap_or_default();
+        Poll::Ready(Some(Ok(Frame::data(bytes.slice(..after.min(bytes.len()))))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.breaks_after.is_none() && self.whole.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.whole.size_hint()
+    }
+}
+
+/// `reply`, but for the end of its body: whoever reads it loses the connection.
+pub(super) fn broken_off(mut reply: Reply, after: u64) -> Reply {
+    reply.body_mut().breaks_after = Some(usize::try_from(after).unwrap_or(usize::MAX));
+    reply
+}
 
 /// What ends a connection without an answer: hyper closes it when the service fails with this.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +129,7 @@ pub(super) fn text(status: StatusCode, line: &str) -> Reply {
 
 /// A status and nothing else.
 pub(super) fn empty(status: StatusCode) -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Response::new(ReplyBody::default());
     *reply.status_mut() = status;
     reply
 }
@@ -95,7 +146,7 @@ pub(super) fn with_header(mut reply: Reply, name: HeaderName, value: HeaderValue
 }
 
 fn typed(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::from(body));
+    let mut reply = Response::new(ReplyBody::from(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

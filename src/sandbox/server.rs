@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reply::{self, Dropped, Reply};
-use super::{State, actito, control, newsletter, raptor, shop, wrapper};
+use super::{State, actito, cdp, control, newsletter, raptor, shop, wrapper};
 
 /// Connections at once: more than any client of ours opens, fewer than the usual limit on files.
 const MAX_CONNECTIONS: usize = 800;
@@ -108,6 +108,7 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Result<Reply,
         "sandbox" if path.starts_with("/sandbox/newsletter/") => Ok(newsletter::answer(state, &request)),
         "sandbox" => Ok(control::answer(state, request).await),
         "wrap" => Ok(wrapper::answer(&request)),
+        "api" if path.starts_with("/api/v3/") => cdp::answer(state, &request).await,
         first if raptor::is_tracking(first) => raptor::answer(state, &request).await,
         first if actito::is_actito(first) => actito::answer(state, request).await,
         _ => shop::answer(state, &request).await,

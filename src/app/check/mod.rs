@@ -1,11 +1,15 @@
 //! `reaid check`: everything that can be known before clicks come.
 
 mod actito;
+mod audience;
 
 use serde::Serialize;
 
 use super::setup::Setup;
-use crate::config::{Deliver, Integration};
+use crate::clock;
+use crate::config::{CertificateOf, Deliver, Integration};
+use crate::store::Store;
+use crate::tls;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -20,15 +24,15 @@ pub struct Finding {
 
 /// Looks at secrets, listeners, integrations and vendors. That configuration, keyring, scopes and
 /// store are in order is shown by having a `setup` at all.
-pub async fn check(setup: &Setup) -> Vec<Finding> {
+pub async fn check(setup: &Setup, store: &Store) -> Vec<Finding> {
     let mut findings = vec![keyring(setup), admin_token(setup), edge(setup), raptor(setup)];
+    findings.extend(certificates(setup));
     for integration in &setup.config.integrations {
         findings.push(scope(setup, integration));
         findings.extend(actito::look(integration, setup).await);
         findings.extend(webhooks(integration, setup).await);
     }
-    let notices = setup.config.notices.iter();
-    findings.extend(notices.map(|notice| good("not in this version", notice.clone())));
+    findings.extend(audience::look(setup, store).await);
     findings
 }
 
@@ -60,10 +64,30 @@ fn edge(setup: &Setup) -> Finding {
         setup.config.edge.base_url.value,
         setup.config.sites.len()
     );
-    match super::policy::policy(&setup.config, &setup.trust, 0) {
+    match super::policy::policy(&setup.config, &setup.trust) {
         Ok(_) => good("edge", says),
         Err(error) => bad("edge", error.to_string()),
     }
+}
+
+/// Each certificate file, and what will be ordered.
+fn certificates(setup: &Setup) -> Vec<Finding> {
+    let edge = &setup.config.edge;
+    let files = match tls::load(edge) {
+        Ok(files) => files,
+        Err(error) => return vec![bad("certificates", error.to_string())],
+    };
+    let finding = |(_, host, from): (_, String, CertificateOf<'_>)| {
+        let subject = format!("certificate of {host}");
+        match (from, files.get(&host)) {
+            (CertificateOf::Files(_), Some(own)) if own.not_after() < clock::now() => {
+                bad(subject, format!("ended {}", own.not_after().rfc3339()))
+            }
+            (CertificateOf::Files(_), Some(own)) => good(subject, format!("until {}", own.not_after().rfc3339())),
+            _ => good(subject, "will be ordered where it is not kept yet (not now)".to_owned()),
+        }
+    };
+    edge.certificates().map(finding).collect()
 }
 
 /// Nothing is sent: Raptor has no call that counts nothing.
@@ -83,7 +107,19 @@ fn scope(setup: &Setup, integration: &Integration) -> Finding {
         Ok(_) if !integration.enable_email_synchronization => {
             good(subject, "enable_email_synchronization = false: no REAIDs, clicks land without identity".to_owned())
         }
-        Ok(ids) => good(subject, format!("REAIDs in scope `{}`, merge field {}", ids.scope(), integration.merge_field)),
+        Ok(ids) => {
+            let consent = match &integration.consent_field {
+                _ if !setup.config.raptor.consent_flag => String::new(),
+                Some(field) => format!(", consent field {field}"),
+                None => {
+                    ", no consent_field: no rewritten link carries the consent that raptor.consent asks for".to_owned()
+                }
+            };
+            good(
+                subject,
+                format!("REAIDs in scope `{}`, merge field {}{consent}", ids.scope(), integration.merge_field),
+            )
+        }
         Err(error) => bad(subject, error.to_string()),
     }
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use super::keyring::{self, KeyringError};
 use super::live::Live;
+use super::reload::ReloadError;
 use super::setup::Setup;
 use super::suppressions::{self, Gathered, SuppressionsError, Words};
 use crate::clock::{self, Timestamp};
 use crate::config::Config;
 use crate::identity::{Digest, Identities, KeyId, Keyring, Reaid, Suppression, SuppressionKey, Word};
 use crate::raptor::Erasures;
-use crate::store::{Store, StoreError, meta, suppressions as kept};
+use crate::store::{Store, StoreError, audiences, meta, suppressions as kept};
 
 pub use receipt::{AtActito, AtRaptor, Deleted, Receipt};
 pub use shown::{Shown, ShownEvents, ShownProfile, ShownReaid, ShownSuppression};
@@ -33,7 +34,7 @@ pub enum ErasureError {
     Store(#[from] StoreError),
     /// It is written down, but the running server does not go by it.
     #[error("the person is suppressed, but this process does not know it yet: {0}")]
-    NotLive(anyhow::Error),
+    NotLive(#[from] ReloadError),
     /// The process ends.
     #[error("the process ends: what is not deleted yet is deleted by the next start")]
     Ending,
@@ -94,7 +95,7 @@ impl Eraser {
             Some(live) => {
                 let turn = live.turn().await;
                 let written = write_down.await?;
-                live.take_up(&written.ring, &written.words).map_err(ErasureError::NotLive)?;
+                live.take_up(&written.ring, &written.words)?;
                 drop(turn);
                 let ended = live.let_go(std::slice::from_ref(&written.word)).await;
                 (written, ended)
@@ -105,6 +106,8 @@ impl Eraser {
             let (store, words, word) = (self.store.clone(), written.words, written.word.clone());
             let purged = blocking(move || Ok(suppressions::purge(&store, &words, &[word])?)).await?;
             receipt.deleted(purged, ended);
+            let sent = self.store.read(|db| audiences::sent(db, None)).await?;
+            receipt = receipt.with_audiences(!sent.is_empty());
             receipt = receipt.with_vendors(self.at_actito(), self.at_raptor(&digest, &written.ring).await);
         }
         let (id, text) = (receipt.id.clone(), receipt.to_json());

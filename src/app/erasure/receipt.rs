@@ -18,7 +18,7 @@ pub struct Receipt {
     pub already: bool,
     /// What was deleted; nothing for a lift.
     pub deleted: Deleted,
-    /// What is still to happen: `log`, `calls`, `imports`, `actito`, `raptor`.
+    /// What is still to happen: `log`, `calls`, `imports`, `audiences`, `actito`, `raptor`.
     pub pending: Vec<&'static str>,
     /// The attribute in Actito, by integration.
     pub actito: Vec<AtActito>,
@@ -97,6 +97,12 @@ impl Receipt {
         for (what, is_pending) in [("log", !log_is_empty), ("calls", !calls_ended), ("imports", importing > 0)] {
             self.pending.extend(is_pending.then_some(what));
         }
+    }
+
+    /// Files of audiences stand somewhere, and perhaps the person in them until the next run.
+    pub(super) fn with_audiences(mut self, are_there: bool) -> Self {
+        self.pending.extend(are_there.then_some("audiences"));
+        self
     }
 
     /// What is still to happen, once the vendors' parts are known.

@@ -13,8 +13,11 @@ use super::keyring::{self, KeyringError, KeyringLock};
 use crate::clock;
 use crate::identity::{Keyring, Reaid, Suppressed, Suppression, SuppressionKey, Tag, Word};
 use crate::store::person::{self, Person, Purged};
-use crate::store::{Store, StoreError, suppressions as kept};
+use crate::store::{Store, StoreError, audiences, suppressions as kept};
 use crate::sync::Stamp;
+
+/// Profiles that are withheld in one write: a few milliseconds, so that clicks do not wait.
+const SLICE: usize = 1000;
 
 /// Why it is not known who asked to be forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -216,8 +219,13 @@ fn read_store(store: &Store, path: &Path, words: &mut Words) -> Result<InStore, 
 
 fn put(store: &Store, words: &Words, word: &Suppression) -> Result<(), SuppressionsError> {
     let Some(key) = &words.key else { return Ok(()) };
-    let (tag, record, purged) = (*word.tag.as_bytes(), key.seal(word), word.word == Word::Lifted);
-    Ok(store.write_blocking(move |db| kept::put(db, &tag, &record, purged))?)
+    let (tag, record, lifted) = (*word.tag.as_bytes(), key.seal(word), word.word == Word::Lifted);
+    Ok(store.write_blocking(move |db| {
+        if lifted {
+            audiences::release(db, &tag)?;
+        }
+        kept::put(db, &tag, &record, lifted)
+    })?)
 }
 
 /// **The commit point of an erasure**: after this returned, no crash and no older database forgets it. The store
@@ -240,7 +248,14 @@ pub(super) fn purge(store: &Store, words: &Words, people: &[Suppression]) -> Res
     if people.is_empty() {
         return Ok((Purged::default(), true));
     }
-    let purged = person::purge(store, &all, clock::now())?;
+    let now = clock::now();
+    // First: it is by what is purged that the profiles are found.
+    let whose: Vec<_> = people.iter().map(|one| (*one.tag.as_bytes(), by_what(&one.reaids).fingerprints)).collect();
+    let profiles = store.read_blocking(|db| audiences::profiles_of(db, &whose))?;
+    for some in profiles.chunks(SLICE).map(<[audiences::Withheld]>::to_vec) {
+        store.write_blocking(move |db| audiences::withhold(db, &some, now.millis()))?;
+    }
+    let purged = person::purge(store, &all, now)?;
     let emptied = store.expunge()?;
     if let Some(key) = words.key.as_ref().filter(|_| emptied) {
         let done: Vec<_> = people.iter().map(|one| (*one.tag.as_bytes(), key.seal(one))).collect();

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::rewrite::Report;
 use crate::shutdown;
 
-use stage::Stage;
+use stage::{Stage, Targets};
 
 #[derive(Args)]
 pub(super) struct Demo {
@@ -29,10 +29,11 @@ impl Demo {
         runtime()?.block_on(async {
             let stage = Stage::set().await?;
             let synced = stage.sync().await?;
+            let targets = stage.target().await?;
             let report = stage.publish_newsletter()?;
             let outcome = match self.once {
-                true => once(context, &stage, &synced, &report).await?,
-                false => live(&stage, &synced, &report).await?,
+                true => once(context, &stage, &synced, &targets, &report).await?,
+                false => live(&stage, &synced, &targets, &report).await?,
             };
             let stopped = stage.strike().await?;
             Ok(if stopped == Stopped::Overdue { Outcome::Overdue } else { outcome })
@@ -41,13 +42,20 @@ impl Demo {
 }
 
 /// Does what all recipients could do, and counts what came of it.
-async fn once(context: &Context, stage: &Stage, synced: &Summary, report: &Report) -> anyhow::Result<Outcome> {
+async fn once(
+    context: &Context,
+    stage: &Stage,
+    synced: &Summary,
+    targets: &Targets,
+    report: &Report,
+) -> anyhow::Result<Outcome> {
     let recipients = stage.recipients();
     let visits = visit::all(stage, &recipients).await?;
     let delivered = stage.delivered(visits.events()).await;
     let (identified, counted) = stage.identified(visits.events()).await;
     let rows = [
         ("profiles synced", synced.written, synced.listed - synced.skipped_in_all()),
+        ("members targeted", targets.matched, targets.members),
         ("links rewritten", report.rewritten() as u64, visits.links_of_ours),
         ("clicks answered", visits.landed, visits.clicks),
         ("opens answered", visits.opened, recipients.len() as u64),
@@ -73,16 +81,18 @@ async fn once(context: &Context, stage: &Stage, synced: &Summary, report: &Repor
 }
 
 /// Tells the story, then shows events as they are delivered, until somebody stops it.
-async fn live(stage: &Stage, synced: &Summary, report: &Report) -> anyhow::Result<Outcome> {
+async fn live(stage: &Stage, synced: &Summary, targets: &Targets, report: &Report) -> anyhow::Result<Outcome> {
     let first = stage.recipients().first().map_or(0, |recipient| recipient.profile_id);
     let links = report.links.len();
     for line in [
         format!("1. Actito has {} profiles; {} got their REAID just now.", synced.listed, synced.written),
-        format!("2. The newsletter has {links} links; {} lead through reaid now.", report.rewritten()),
-        "3. Open it as one of its recipients sees it, and click:".to_owned(),
+        format!("2. {} audiences of the CDP are targets there now:", targets.names.len()),
+        format!("     {}; {} of {} members match.", targets.names.join(", "), targets.matched, targets.members),
+        format!("3. The newsletter has {links} links; {} lead through reaid now.", report.rewritten()),
+        "4. Open it as one of its recipients sees it, and click:".to_owned(),
         format!("     {}?wrapped=1", stage.newsletter_url(first)),
-        "4. You land in the shop, with your REAID in the address; the shop's page keeps it.".to_owned(),
-        "5. Raptor's tracking gets every click and open; they are shown here as they arrive.".to_owned(),
+        "5. You land in the shop, with your REAID in the address; the shop's page keeps it.".to_owned(),
+        "6. Raptor's tracking gets every click and open; they are shown here as they arrive.".to_owned(),
         String::new(),
         format!("   the shop          {}/", stage.sandbox_url()),
         format!("   what all got      {}/sandbox", stage.sandbox_url()),

@@ -11,9 +11,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::audience;
 use crate::app::campaign::Campaigns;
 use crate::app::sync::{self, Summary};
-use crate::app::{App, Setup, Stopped, keyring};
+use crate::app::{App, Listeners, Setup, Stopped, keyring};
 use crate::clock;
 use crate::config::Config;
 use crate::identity::Keyring;
@@ -42,6 +43,15 @@ pub(super) struct Recipient {
     pub(super) reaid: String,
 }
 
+/// Audiences that arrived in Actito.
+#[derive(Default)]
+pub(super) struct Targets {
+    /// Where Actito shows them.
+    pub(super) names: Vec<String>,
+    pub(super) members: u64,
+    pub(super) matched: u64,
+}
+
 /// Everything, running.
 pub(super) struct Stage {
     folder: TempDir,
@@ -58,20 +68,24 @@ impl Stage {
     /// Starts the sandbox and the server on free ports.
     pub(super) async fn set() -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
-        let sandbox = Sandbox::bind(Options { speed: SPEED, ..Options::default() }).await?;
+        let folder = tempfile::Builder::new().prefix("reaid-demo-").tempdir()?;
+        let targets = folder.path().join("targets");
+        let options = Options { speed: SPEED, drop: Some(targets), ..Options::default() };
+        let sandbox = Sandbox::bind(options).await?;
         let handle = sandbox.handle();
         let sandbox_task = tokio::spawn(sandbox.run(stop.clone()));
         let (edge, admin) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
         let admin_url = format!("http://{}", admin.local_addr()?);
-        let folder = tempfile::Builder::new().prefix("reaid-demo-").tempdir()?;
         let config_file = folder.path().join("proxy.toml");
         write_private(&config_file, &configuration(&handle, &edge, &admin)?)?;
         write_private(&folder.path().join("admin-token"), &keyring::new_secret()?.to_base64url())?;
         write_private(&folder.path().join("actito-key"), &handle.options().api_key)?;
+        write_private(&folder.path().join("cdp-key"), &handle.options().cdp_key)?;
         let ring = Keyring::init(keyring::new_secret()?, keyring::new_secret()?, clock::now());
         keyring::create(&Config::load(&config_file)?.keyring, &ring)?;
         let (setup, store) = tokio::task::block_in_place(|| Setup::load_with_store(&config_file))?;
-        let app = App::with_listeners(setup.clone(), store.clone(), vec![edge], admin)?;
+        let app =
+            App::with_listeners(setup.clone(), store.clone(), Listeners { edge: vec![edge], http: vec![], admin })?;
         let app_task = tokio::spawn(app.run(stop.clone()));
         Ok(Self { folder, setup, store, sandbox: handle, admin_url, stop, sandbox_task, app_task })
     }
@@ -80,6 +94,24 @@ impl Stage {
     pub(super) async fn sync(&self) -> anyhow::Result<Summary> {
         let integration = self.setup.integration(None)?;
         Ok(sync::run(&self.setup, &self.store, integration, sync::Run::default(), &self.stop).await?)
+    }
+
+    /// Makes the audiences of the sandbox's CDP targets: their members, and of these those whom *Use reference* in its
+    /// Actito finds.
+    pub(super) async fn target(&self) -> anyhow::Result<Targets> {
+        let mut targets = Targets::default();
+        for activation in audience::chosen(&self.setup, &self.store, None).await? {
+            let run = audience::Run::default();
+            let done = audience::run(&self.setup, &self.store, &activation, run, &self.stop).await?;
+            targets.members += done.audiences.iter().map(|audience| audience.members).sum::<u64>();
+        }
+        let attribute = self.sandbox.options().email_attribute.clone();
+        for reference in self.sandbox.references() {
+            let path: Vec<&str> = reference.reference.iter().map(String::as_str).collect();
+            targets.matched += self.sandbox.use_reference(&path, &attribute).map_or(0, |target| target.matched);
+            targets.names.push(path.join(" → "));
+        }
+        Ok(targets)
     }
 
     /// Rewrites the newsletter and hands it to the sandbox's Actito.
@@ -164,7 +196,7 @@ impl Stage {
 fn configuration(sandbox: &sandbox::Handle, edge: &TcpListener, admin: &TcpListener) -> anyhow::Result<String> {
     let (edge, admin, shop) = (edge.local_addr()?, admin.local_addr()?, sandbox.base_url());
     let host = shop.trim_start_matches("http://");
-    let Options { account, entity, profile_table, profile_table_id, .. } = sandbox.options();
+    let Options { account, entity, profile_table, profile_table_id, email_attribute, .. } = sandbox.options();
     Ok(format!(
         r#"[edge]
 listen = ["{edge}"]
@@ -195,6 +227,14 @@ email = "crm@shop.example"
 profile_table = "{profile_table}"
 profile_table_id = "{profile_table_id}"
 calls_per_minute = {calls}
+email_attribute = "{email_attribute}"
+[[activation]]
+name = "Newsletter audiences"
+integration = "{entity}"
+person_identifier = "Email"
+audiences = ["Cat owners", "Dog owners", "Big spenders"]
+source = {{ cdp_api = "{shop}", api_key = {{ file = "cdp-key" }} }}
+destination = {{ directory = "targets" }}
 "#,
         calls = 90 * SPEED
     ))

@@ -1,6 +1,8 @@
 //! Configurations, right and wrong.
 
-use super::super::Assumed;
+mod activations;
+
+use super::super::{Assumed, AudienceDestination, CertificateOf, ReferenceFile};
 use super::*;
 
 const SMALLEST: &str = r#"[edge]
@@ -40,7 +42,7 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(config.integrations[0].merge_field, "${reaid}");
     assert_eq!(config.sites[0].click_event, "newsletterclick");
     assert_eq!(config.links.unsubscribe_patterns, ["unsubscribe", "preferences"]);
-    assert!(config.links.pixel && config.links.respect_gpc && config.notices.is_empty());
+    assert!(config.links.pixel && config.links.respect_gpc);
 }
 
 #[test]
@@ -58,7 +60,6 @@ fn where_raptor_is_asked_to_forget_needs_its_key_and_the_key_a_place() {
 #[test]
 fn the_example_says_every_default_and_nothing_that_is_not_done() {
     let config = Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.toml"))).unwrap();
-    assert_eq!(config.notices, Vec::<String>::new());
     let smallest = parse(SMALLEST).unwrap();
     assert_eq!(config.edge.commit_wait, smallest.edge.commit_wait);
     assert_eq!(config.edge.drain, smallest.edge.drain);
@@ -82,16 +83,23 @@ fn what_the_example_leaves_out_is_written_as_it_would_be_read() {
             || line.contains(" = ") && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     };
     let switched_on = |line: &str| line.strip_prefix("# ").filter(is_key).unwrap_or(line).to_owned() + "\n";
-    let config = parse(&example.lines().map(switched_on).collect::<String>()).unwrap();
+    let everything: String = example.lines().map(switched_on).collect();
+    let config = parse(&everything.replace("http://127.0.0.1:8080", "https://click.shop.example")).unwrap();
+    let acme = config.edge.acme.as_ref().unwrap();
+    assert_eq!((acme.path.as_path(), acme.retry), (Path::new("/etc/reaid/data/acme"), Duration::from_secs(300)));
+    assert_eq!((config.edge.domains.len(), config.edge.hsts.as_deref()), (1, Some("max-age=31536000")));
     let integration = &config.integrations[0];
     assert_eq!(integration.id_scope.as_deref(), Some("shop"));
     assert_eq!(integration.every, Some(Duration::from_secs(6 * HOUR)));
     let actito = integration.actito.as_ref().unwrap();
     assert_eq!((actito.calls_per_minute, actito.concurrency, actito.allow_private), (90, 4, false));
     assert_eq!((actito.email_attribute.as_str(), actito.reaid_attribute.as_str()), ("emailAddress", "reaid"));
+    let activation = &config.activations[0];
+    assert_eq!((activation.validity, activation.max_shrink), (Duration::from_secs(48 * HOUR), 0.5));
+    assert_eq!(activation.file, ReferenceFile { header: Some("emailAddress".to_owned()), ..ReferenceFile::default() });
+    assert_eq!(activation.destination, AudienceDestination::Folder("/etc/reaid/targets".into()));
     let usual = Assumed { import_report_field: Some("reportRecipients".to_owned()), ..Assumed::default() };
     assert_eq!((&actito.assumed, actito.licence.as_deref()), (&usual, Some("acme")));
-    assert!(config.notices.is_empty());
 }
 
 #[test]
@@ -154,7 +162,22 @@ fn complaints_name_file_line_and_key() {
         ),
         ("integration = \"shop\"", "integration = \"x\"", "proxy.toml:16: site.integration: there is no integration"),
         ("account = \"1234\"", "account = \"9999\"", "proxy.toml:14: site.account: account 9999 is not one of"),
-        ("[admin]", "[edge.tls]\ncertificate = \"x\"\n[admin]", "edge.tls: is not available in this version"),
+        ("[admin]", "[edge.tls]\ncertificate = \"x\"\n[admin]", "edge.tls.private_key: missing field"),
+        (
+            "[admin]",
+            "[edge.tls]\ncertificate = \"x\"\nprivate_key = \"y\"\n[admin]",
+            "proxy.toml:3: edge.base_url: expected https://, because",
+        ),
+        (
+            "[admin]",
+            "http_listen = [\"127.0.0.1:80\"]\n[admin]",
+            "proxy.toml:4: edge.http_listen: redirects to https, but http://127.0.0.1:8080 is not",
+        ),
+        (
+            "[admin]",
+            "[[edge.domain]]\nbase_url = \"http://127.0.0.1:8080\"\n[admin]",
+            "proxy.toml:5: edge.domain.base_url: http://127.0.0.1:8080 is a click domain already",
+        ),
         (
             "[[site]]",
             "schedule = { every = \"6h\" }\n[[site]]",
@@ -169,6 +192,21 @@ fn complaints_name_file_line_and_key() {
             "[[site]]",
             "webhook_secret = { env = \"X\" }\n[[site]]",
             "proxy.toml:13: integration.webhook_secret: expected actito = ",
+        ),
+        (
+            "integration = \"shop\"",
+            "integration = \"shop\"\ncookies = { mode = \"all\" }",
+            "proxy.toml:17: site.cookies.mode: ",
+        ),
+        (
+            "integration = \"shop\"",
+            "integration = \"shop\"\ncookies = { mode = \"site\" }",
+            "proxy.toml:17: site.cookies: expected domain",
+        ),
+        (
+            "integration = \"shop\"",
+            "integration = \"shop\"\ncookies = { mode = \"site\", domain = \"x.example\", consent = \"yes\" }",
+            "proxy.toml:17: site.cookies.consent: expected a cookie's name and value",
         ),
         ("[admin]", "[admin", "proxy.toml:4: "),
     ] {
@@ -187,12 +225,6 @@ fn a_secret_written_inline_is_refused_and_not_repeated() {
         assert!(error.contains("proxy.toml:5: admin.token: expected { file = \"…\" } or { env = \"…\" }"), "{error}");
         assert!(!error.contains("letmein"), "{error}");
     }
-}
-
-#[test]
-fn what_does_nothing_yet_is_said() {
-    let notices = parse(&format!("{SMALLEST}cookies = {{ mode = \"site\" }}\n")).unwrap().notices.join("\n");
-    assert!(notices.contains("proxy.toml:17: site.cookies: is read"), "{notices}");
 }
 
 #[test]
@@ -232,4 +264,40 @@ fn a_sister_account_without_a_site_lives_on_its_integrations() {
     assert_eq!(config.site_of_account("1234"), Some(0));
     assert_eq!(config.site_of_account("1235"), Some(0));
     assert_eq!(config.site_of_account("9999"), None);
+}
+
+#[test]
+fn every_domain_over_tls_has_a_certificate_from_somewhere() {
+    let front = |edge: &str| {
+        let edge = format!("http_listen = [\"127.0.0.1:80\"]\n{edge}\n[admin]");
+        parse(&SMALLEST.replace("http://127.0.0.1:8080/", "https://click.example").replace("[admin]", &edge))
+    };
+    let files = |name: &str| format!("certificate = \"{name}.pem\"\nprivate_key = \"{name}-key.pem\"\n");
+    let two = "[[edge.domain]]\nbase_url = \"https://two.example:8443\"\n";
+    let acme = "[edge.acme]\ndomains = [\"two.example\"]\n";
+    let from = |config: &Config| -> Vec<String> {
+        let shown = |from| match from {
+            CertificateOf::Acme => "acme".to_owned(),
+            CertificateOf::Files(files) => files.certificate.value.display().to_string(),
+        };
+        config.edge.certificates().map(|(_, host, from)| format!("{host}: {}", shown(from))).collect()
+    };
+    let config = front(&format!("[edge.tls]\n{}{two}", files("all"))).unwrap();
+    assert_eq!(from(&config), ["click.example: /etc/reaid/all.pem", "two.example: /etc/reaid/all.pem"]);
+    let config = front(&format!("[edge.tls]\n{}{acme}{two}", files("all"))).unwrap();
+    assert_eq!(from(&config), ["click.example: /etc/reaid/all.pem", "two.example: acme"]);
+    let config = front(&format!("[edge.tls]\n{}{acme}{two}[edge.domain.tls]\n{}", files("all"), files("own"))).unwrap();
+    assert_eq!(from(&config), ["click.example: /etc/reaid/all.pem", "two.example: /etc/reaid/own.pem"]);
+    assert_eq!(config.edge.acme.unwrap().path, Path::new("/etc/reaid/data/acme"));
+    for (edge, says) in [
+        (format!("{acme}{two}"), "proxy.toml:3: edge.base_url: expected a certificate for it"),
+        (format!("[edge.tls]\n{}{acme}", files("all")), "edge.acme.domains: expected the host of a click domain"),
+        ("hsts = { max_age = \"2y\" }\ncolour = 1".to_owned(), "unknown field `colour`"),
+    ] {
+        let error = front(&edge).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}\nshould say {says}");
+    }
+    let config =
+        front(&format!("hsts = {{ max_age = \"365d\", include_subdomains = true }}\n[edge.tls]\n{}", files("a")));
+    assert_eq!(config.unwrap().edge.hsts.as_deref(), Some("max-age=31536000; includeSubDomains"));
 }

@@ -38,6 +38,12 @@ pub enum Operation {
     Tracking,
     /// The shop: a landing page.
     Landing,
+    /// CDP: the list of audiences, or of kinds of identifiers.
+    Audiences,
+    /// CDP: who is in an audience.
+    Membership,
+    /// CDP: who came and went.
+    Changes,
 }
 
 /// A call of Actito's API, its names decoded.

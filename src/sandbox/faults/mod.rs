@@ -27,6 +27,8 @@ pub enum Service {
     Webhook,
     /// Raptor's tracking endpoint.
     Raptor,
+    /// Raptor's CDP API.
+    Cdp,
     /// The shop's landing pages.
     Shop,
 }
@@ -63,6 +65,11 @@ pub enum Fault {
     Reset,
     /// The connection is closed without an answer, after the call took effect.
     ResetAfterEffect,
+    /// The connection is closed in the middle of the answer, after so many bytes of its body.
+    BreakOff {
+        /// How many.
+        after: u64,
+    },
     /// Actito: every token that is out expires as the call comes in, so the call gets a 401.
     ExpiredToken,
     /// Actito: the API key is revoked while this is on; every call gets a 401, `/auth/token` too.
@@ -344,6 +351,7 @@ impl Fault {
             | Self::SlowAfterEffect { .. }
             | Self::Reset
             | Self::ResetAfterEffect
+            | Self::BreakOff { .. }
             | Self::Push { .. } => false,
         }
     }

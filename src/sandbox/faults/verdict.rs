@@ -18,6 +18,7 @@ pub(in crate::sandbox) struct Verdict {
     reset_after: bool,
     status: Option<(u16, Option<u64>)>,
     status_after: Option<u16>,
+    break_off: Option<u64>,
     /// Every token expires before the call is looked at.
     pub(in crate::sandbox) expire_tokens: bool,
     /// The API key is good for nothing.
@@ -45,6 +46,7 @@ impl Verdict {
             Fault::SlowAfterEffect { ms } => self.slow_after = self.slow_after.max(Duration::from_millis(ms)),
             Fault::Reset => self.reset = true,
             Fault::ResetAfterEffect => self.reset_after = true,
+            Fault::BreakOff { after } => self.break_off = Some(after),
             Fault::ExpiredToken => self.expire_tokens = true,
             Fault::RevokedKey => self.revoked_key = true,
             Fault::QuotaSpent { retry_after } => self.quota_spent = Some(retry_after),
@@ -76,7 +78,11 @@ impl Verdict {
         if self.reset_after {
             return Err(Dropped);
         }
-        Ok(self.status_after.map_or(reply, |code| instead(service, code, None)))
+        let reply = self.status_after.map_or(reply, |code| instead(service, code, None));
+        Ok(match self.break_off {
+            Some(after) => reply::broken_off(reply, after),
+            None => reply,
+        })
     }
 
     /// Whether this happens to a push.
@@ -94,7 +100,9 @@ fn instead(service: Service, code: u16, retry_after: Option<u64>) -> Reply {
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reply = match service {
         Service::Actito => reply::actito_error(status, "a fault switched on in the sandbox"),
-        Service::Webhook | Service::Raptor | Service::Shop => reply::text(status, "a fault switched on in the sandbox"),
+        Service::Webhook | Service::Raptor | Service::Cdp | Service::Shop => {
+            reply::text(status, "a fault switched on in the sandbox")
+        }
     };
     with_retry_after(reply, retry_after)
 }

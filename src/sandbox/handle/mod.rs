@@ -1,6 +1,7 @@
 //! The sandbox's remote control: what tests and the demo look at and change.
 
 mod actito;
+mod audiences;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,6 +6,8 @@ mod wire;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -46,6 +48,13 @@ pub struct Options {
     pub reaid_attribute: String,
     /// Longest value that the REAID attribute takes, in characters.
     pub reaid_max_length: usize,
+    /// The API key that the CDP accepts.
+    pub cdp_key: String,
+    /// The folder in which Actito looks for files of targets; none: nowhere.
+    pub drop: Option<PathBuf>,
+    /// How long a file that was picked up may be used.
+    #[serde(deserialize_with = "duration")]
+    pub target_validity: Duration,
     /// Raptor account to which the shop's own page sends its pageviews: 4 or 5 digits.
     pub account: String,
     /// Actito's limits.
@@ -76,6 +85,9 @@ impl Default for Options {
             unique_addresses: true,
             reaid_attribute: "reaid".into(),
             reaid_max_length: 255,
+            cdp_key: "sandbox-cdp-key".into(),
+            drop: None,
+            target_validity: Duration::from_secs(48 * 3600),
             account: "1234".into(),
             limits: Limits::default(),
             gone: Vec::new(),
@@ -143,8 +155,6 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<std::time::Dura
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
