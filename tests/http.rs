@@ -37,6 +37,16 @@ async fn identity_waits_for_consent_where_it_must() {
 }
 
 #[tokio::test]
+async fn people_who_consented_get_the_shops_cookies() {
+    play("cookies").await;
+}
+
+#[tokio::test]
+async fn without_a_need_for_consent_everybody_gets_them() {
+    play("cookies_for_all").await;
+}
+
+#[tokio::test]
 async fn a_disabled_integration_gives_no_identity() {
     play("disabled").await;
 }

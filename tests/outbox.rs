@@ -10,6 +10,7 @@ use std::time::Duration;
 use reaid::backoff::Backoff;
 use reaid::clock;
 use reaid::config::Deliver;
+use reaid::overload::{self, Grade, Load};
 use reaid::raptor::{Client, EventNames, Visitor};
 use reaid::store::outbox::{self, Count, Which};
 use reaid::store::{Agent, Event, Kind, Limits, State, Store, Verdict};
@@ -30,16 +31,23 @@ struct Raptor {
     address: std::net::SocketAddr,
     status: Arc<AtomicU16>,
     calls: Arc<Mutex<Vec<(u16, String)>>>,
+    connections: Arc<AtomicU16>,
 }
 
 impl Raptor {
     async fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let raptor = Self { address, status: Arc::new(AtomicU16::new(status)), calls: Arc::default() };
+        let raptor = Self {
+            address,
+            status: Arc::new(AtomicU16::new(status)),
+            calls: Arc::default(),
+            connections: Arc::default(),
+        };
         let server = raptor.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                server.connections.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(server.clone().serve(stream));
             }
         });
@@ -115,6 +123,7 @@ impl House {
             page: Some(format!(
                 "https://shop.example/p?n={number}&reaid=AVCX2Xn3aHNLYEVZLOeLQLnM&m=jane%40example.org#t"
             )),
+            cookies: Default::default(),
             withheld: false,
         }
     }
@@ -127,13 +136,17 @@ impl House {
     }
 
     fn deliver(&self, raptor: &Raptor, settings: Settings) -> Running {
+        self.deliver_giving_way(raptor, settings, Arc::default())
+    }
+
+    fn deliver_giving_way(&self, raptor: &Raptor, settings: Settings, load: Arc<Load>) -> Running {
         let base = format!("http://{}", raptor.address).parse().unwrap();
         let names = HashMap::from([("1234".to_string(), EventNames::default())]);
         let client = Client::new(&base, "reaid-edge", names, false).unwrap();
         let visitor_of = Arc::new(|event: &Event| Visitor { coid: event.id.to_string(), sid: "S".into() });
         let (withheld, counters) = (self.withheld.clone(), self.counters.clone());
         let delivery = Delivery::new(self.store.clone(), client, visitor_of, withheld, settings, counters);
-        let stop = CancellationToken::new();
+        let (delivery, stop) = (delivery.giving_way_to(load), CancellationToken::new());
         Running { task: tokio::spawn(delivery.run(stop.clone())), stop }
     }
 
@@ -210,6 +223,28 @@ async fn a_thousand_clicks_survive_an_outage_and_none_is_told_twice() {
     assert_eq!(numbers(&raptor.taken()), (0..1000).collect::<Vec<_>>());
     assert_eq!(house.counters.delivered.load(Ordering::Relaxed), 1000);
     assert_eq!((house.count(State::Waiting).await, house.count(State::Dead).await), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_clicks_come_first_one_call_at_a_time_is_made() {
+    let (house, raptor, load) = (House::new(), Raptor::start(200).await, Arc::new(Load::default()));
+    let (stop, full, watched) = (CancellationToken::new(), Arc::new(AtomicU16::new(1)), load.clone());
+    let (token, queue) = (stop.clone(), full.clone());
+    let watching =
+        tokio::spawn(async move { overload::watch(&watched, || queue.load(Ordering::SeqCst).into(), token).await });
+    until(async || load.is(Grade::Shedding)).await;
+    house.record((0..300).map(|number| house.event(number))).await;
+    let running = house.deliver_giving_way(&raptor, quick(), load.clone());
+    house.until_count(State::Delivered, 300).await;
+    assert_eq!(raptor.connections.load(Ordering::SeqCst), 1, "it goes on, one after the other");
+    full.store(0, Ordering::SeqCst);
+    until(async || load.grade() == Grade::Calm).await;
+    house.record((300..900).map(|number| house.event(number))).await;
+    house.until_count(State::Delivered, 900).await;
+    assert!(raptor.connections.load(Ordering::SeqCst) > 1, "and in calm many at once");
+    stop.cancel();
+    watching.await.unwrap();
+    running.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

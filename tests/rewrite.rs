@@ -231,6 +231,21 @@ fn what_actito_would_reject_is_said_with_its_code() {
 }
 
 #[test]
+fn consent_goes_with_every_link_and_the_pixel_where_it_is_asked_for() {
+    let mut world = World::new();
+    world.shops[0].consent_field = Some("${ok}".into());
+    let html = "<a href=\"https://shop.example/?a=${b}\">x</a><a href=https://sister.example/>y</a>";
+    let rewritten = world.rewrite(html.as_bytes(), true);
+    let out = String::from_utf8(rewritten.bytes.clone()).unwrap();
+    assert_eq!(out.matches("reaid_consent=${ok}&amp;reaid=${reaid}").count(), 2, "the link and the pixel: {out}");
+    assert!(out.contains("?a=${b}&amp;reaid_consent=${ok}&amp;reaid=${reaid}"), "{out}");
+    assert_eq!(out.matches("reaid_consent").count(), 2, "the other shop asks nobody: {out}");
+    assert_eq!(world.rewrite(&rewritten.bytes, true).bytes, rewritten.bytes, "twice changes nothing");
+    let text = world.rewrite_as(rewrite::Format::Text, b"See https://shop.example/p now", false).unwrap();
+    assert!(String::from_utf8(text.bytes).unwrap().contains("?reaid_consent=${ok}&reaid=${reaid} now"));
+}
+
+#[test]
 fn no_message_repeats_an_address() {
     let html = "<a href='https://shop.example/?who=jane@example.org'><a href='sms:jane@example.org'>";
     let report = World::new().rewrite(html.as_bytes(), false).report;

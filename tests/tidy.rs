@@ -11,16 +11,28 @@ use std::path::{Path, PathBuf};
 use support::{CAMPAIGN_TOKEN, JANE, JANE_ELSEWHERE, JANE_KEY_2, PERSONAL_TOKEN, PIXEL_TOKEN};
 
 /// Known by everybody; they know only one another.
-const LEAVES: [&str; 8] = ["config", "clock", "backoff", "shutdown", "telemetry", "metrics", "outbound", "listener"];
+const LEAVES: [&str; 10] = [
+    "config",
+    "overload",
+    "clock",
+    "backoff",
+    "shutdown",
+    "supervisor",
+    "telemetry",
+    "metrics",
+    "outbound",
+    "listener",
+];
 
 /// Whom each module may know beside the leaves.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("cli", &["app", "authoring", "identity", "links", "rewrite", "sandbox"]),
     // It wires: everything below it.
     (
         "app",
         &[
             "admin",
+            "audience",
             "authoring",
             "edge",
             "campaign",
@@ -32,9 +44,27 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "store",
             "actito",
             "raptor",
+            "tls",
+            "lease",
         ],
     ),
-    ("admin", &["app", "authoring", "sync", "tracking", "rewrite", "links", "identity", "store", "actito", "raptor"]),
+    ("tls", &[]),
+    (
+        "admin",
+        &[
+            "app",
+            "audience",
+            "authoring",
+            "sync",
+            "tracking",
+            "rewrite",
+            "links",
+            "identity",
+            "store",
+            "actito",
+            "raptor",
+        ],
+    ),
     ("authoring", &["rewrite", "links", "identity"]),
     // Of `raptor` the names alone.
     ("edge", &["links", "identity", "tracking", "raptor"]),
@@ -43,7 +73,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("identity", &[]),
     ("tracking", &["store", "raptor"]),
     ("campaign", &["store"]),
-    ("sync", &["actito", "raptor", "store"]),
+    ("sync", &["actito", "raptor", "store", "lease"]),
+    ("audience", &["actito", "raptor", "store", "lease"]),
+    ("lease", &["store"]),
     // Reserved names must not reach Raptor in a page's URL, and `links` says which they are.
     ("raptor", &["links"]),
     ("actito", &[]),
@@ -54,7 +86,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Folders and files without I/O, clock, logging and globals.
-const PURE: [&str; 7] = [
+const PURE: [&str; 10] = [
     "src/identity/",
     "src/links/",
     "src/rewrite/",
@@ -62,6 +94,9 @@ const PURE: [&str; 7] = [
     "src/sync/planner.rs",
     "src/sync/ledger.rs",
     "src/sync/engine/",
+    "src/audience/planner.rs",
+    "src/audience/schedule.rs",
+    "src/audience/member.rs",
 ];
 
 const IMPURE: [&str; 18] = [

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Quiet, alone, and on plain HTTP: nothing of a browser that would ask anybody but the test.
-const FLAGS: [&str; 18] = [
+const FLAGS: [&str; 19] = [
+    // Headless, it calls itself what nobody's browser is.
+    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
     "--headless",
     "--no-sandbox",
     "--disable-gpu",

@@ -69,6 +69,7 @@ pub(crate) fn event(at: u64, kind: Kind, agent: Agent, number: u16, reaid: Optio
         number,
         reaid: reaid.map(str::to_owned),
         page: (kind == Kind::Click).then(|| format!("https://shop.example/p{number}?x=1")),
+        cookies: Default::default(),
         withheld: false,
     }
 }

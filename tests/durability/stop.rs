@@ -6,6 +6,7 @@ use reaid::sandbox::{Fault, FaultRule, Service};
 
 use crate::clicks::{Load, StalledDisk, click, metric_reaches, stored, taken, terminate};
 use crate::support::client::{ask, get};
+use crate::support::program::{command, reaid};
 use crate::support::server::RunningSandbox;
 use crate::support::{Connection, House, Serving, Settings, until};
 
@@ -90,4 +91,28 @@ async fn a_second_signal_ends_it_at_once() {
     until("nobody new let in", async || Connection::open(serving.edge).await.is_err().then_some(())).await;
     assert_eq!(terminate(serving).await, 130);
     assert_eq!(stored(&house.database()), Vec::from_iter(clicked));
+}
+
+/// A new version beside an older one that serves, as in the middle of an upgrade.
+#[test]
+fn the_schema_of_who_serves_is_not_changed() {
+    let house = House::new(&Settings::default());
+    std::fs::create_dir_all(house.database().parent().unwrap()).unwrap();
+    let older = rusqlite::Connection::open(house.database()).unwrap();
+    older.execute_batch(include_str!("../../src/store/v1.sql")).unwrap();
+    drop(older);
+    let claim = std::fs::File::create(format!("{}.serve-lock", house.database().display())).unwrap();
+    claim.lock().unwrap();
+    let before = std::fs::read(house.database()).unwrap();
+    for command in [&["check"][..], &["outbox", "status"]] {
+        let said = reaid(&house, command).failed_with(1);
+        assert!(said.contains("is served by an older version") && said.contains("stop it first"), "{said}");
+    }
+    let mut succeeding = command(house.folder(), &["serve"]);
+    let succeeding = succeeding.env("REAID_SUCCEEDS", "1").output().unwrap();
+    assert_eq!(succeeding.status.code(), Some(1), "{}", String::from_utf8_lossy(&succeeding.stderr));
+    assert_eq!(std::fs::read(house.database()).unwrap(), before);
+    drop(claim);
+    let counts = reaid(&house, &["outbox", "status", "--json"]).json();
+    assert_eq!(counts["counts"].as_array().unwrap().len(), 4, "{counts}");
 }

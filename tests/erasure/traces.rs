@@ -27,6 +27,7 @@ fn event(count: u64, reaid: &str) -> Event {
         reaid: Some(reaid.into()),
         page: Some(format!("https://shop.example/{}", "p".repeat(count as usize % 200))),
         withheld: false,
+        cookies: Default::default(),
     }
 }
 
@@ -40,6 +41,7 @@ async fn furnish(server: &Server, john: &str) {
     store.flush().await;
     let acks = (1..=EVENTS as i64).filter(|seq| seq % 4 != 0).map(|seq| outbox::Ack {
         seq,
+        account: if seq % 2 == 1 { "1234" } else { "1235" }.into(),
         fate: if seq % 4 == 1 { outbox::Fate::Delivered } else { outbox::Fate::Dead("rejected") },
         answer: Some("200".into()),
     });

@@ -3,6 +3,7 @@
 //! ```text
 //! # A sentence about the file.
 //! ! edge fallback_url = "https://shop.example/lost"     a line of proxy.toml, in the table named first
+//! ! base_url https://click.example                      what links begin with
 //! % plain = https://shop.example/                       {plain} is a campaign link to this page
 //!
 //! == A click lands
@@ -34,7 +35,8 @@ use crate::support::{
 const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
 /// Counters that a transcript shows, by the beginning of their names.
-const SHOWN: [&str; 8] = [
+const SHOWN: [&str; 9] = [
+    "cookies_set",
     "clicks",
     "opens",
     "fallbacks",
@@ -79,6 +81,10 @@ fn settings(head: &str) -> Settings {
             "raptor" => &mut settings.raptor,
             "site" => &mut settings.site,
             "integration" => &mut settings.integration,
+            "base_url" => {
+                settings.base_url = line.to_owned();
+                continue;
+            }
             "listener" => continue,
             other => panic!("no table {other}"),
         };
@@ -146,6 +152,12 @@ async fn play_one(server: &Server, exchange: &str, names: &[(String, String)], t
     out + &moved(&before, &counters(server).await) + "\n"
 }
 
+/// A session id changes with the half hour.
+fn without_session(line: &str) -> String {
+    let session = line.split_once("rsaSession=").and_then(|(before, rest)| Some((before, rest.split_once(';')?.1)));
+    session.map_or(line.to_owned(), |(before, after)| format!("{before}rsaSession={{session}};{after}"))
+}
+
 fn fill_in(request: &str, names: &[(String, String)]) -> String {
     let mut request = request.to_owned();
     for (name, text) in names {
@@ -179,7 +191,7 @@ fn without_chance(mut text: String) -> String {
 fn shown(answer: &Answer) -> String {
     let mut out = String::new();
     for line in answer.head.trim_end().split("\r\n").filter(|line| !line.starts_with("date:")) {
-        writeln!(out, "< {line}").unwrap();
+        writeln!(out, "< {}", without_session(line)).unwrap();
     }
     let is_metrics = answer.header("content-type").is_some_and(|media| media.contains("openmetrics"));
     let body = match answer.body.as_slice() {

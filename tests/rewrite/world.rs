@@ -38,6 +38,7 @@ impl World {
         let shop = |account: &str, merge_field: &str| Shop {
             account: Account::parse(account).unwrap(),
             merge_field: merge_field.to_owned(),
+            consent_field: None,
         };
         Self {
             keys: LinkKeys::derive(&ring),

@@ -3,6 +3,8 @@
 //! Every click carries a parameter of its own (`n=…`), which stays in the page that is stored and in
 //! the `url` that Raptor hears, so that what was clicked, kept and delivered can be compared.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;

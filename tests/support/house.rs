@@ -31,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) listen: String,
     pub(crate) base_url: String,
     pub(crate) edge: String,
+    pub(crate) admin_listen: String,
     pub(crate) admin: String,
     pub(crate) store: String,
     pub(crate) links: String,
@@ -48,6 +49,7 @@ impl Default for Settings {
             listen: "127.0.0.1:0".to_owned(),
             base_url: format!("http://{CLICK_HOST}"),
             edge: String::new(),
+            admin_listen: "127.0.0.1:0".to_owned(),
             admin: String::new(),
             store: String::new(),
             links: String::new(),
@@ -84,14 +86,15 @@ impl Settings {
 
     /// `proxy.toml`.
     pub(crate) fn to_toml(&self) -> String {
-        let Self { listen, base_url, edge, admin, store, links, raptor, integration, hosts, site, more } = self;
+        let Self { listen, base_url, edge, admin_listen, admin, store, links, raptor, integration, hosts, site, more } =
+            self;
         format!(
             r#"[edge]
 listen = ["{listen}"]
 base_url = "{base_url}"
 {edge}
 [admin]
-listen = "127.0.0.1:0"
+listen = "{admin_listen}"
 token = {{ file = "data/admin-token" }}
 {admin}
 [keys]

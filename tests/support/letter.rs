@@ -9,7 +9,8 @@ pub(crate) const MERGE_FIELD: &str = "${reaid}";
 
 /// Rewrites a newsletter for account 1234.
 pub(crate) fn rewrite(setup: &Setup, html: &[u8]) -> Rewritten {
-    let shops = [Shop { account: Account::parse("1234").unwrap(), merge_field: MERGE_FIELD.to_owned() }];
+    let shops =
+        [Shop { account: Account::parse("1234").unwrap(), merge_field: MERGE_FIELD.to_owned(), consent_field: None }];
     let campaign = Campaign::parse("letter").unwrap();
     let base_url = &setup.config.edge.base_url.value;
     let maker = LinkMaker { keys: &setup.trust.links, base_url, campaign: &campaign };

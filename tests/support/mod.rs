@@ -18,6 +18,7 @@ pub(crate) mod house;
 pub(crate) mod letter;
 pub(crate) mod logs;
 pub(crate) mod program;
+pub(crate) mod secure;
 pub(crate) mod server;
 
 pub(crate) use client::{Answer, Connection};

@@ -1,6 +1,7 @@
 //! The real binary: one command, or `serve` in the background. What it logs is kept by
 //! [`logs`](super::logs).
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -45,9 +46,14 @@ impl Run {
     }
 }
 
+/// The program: that of this build, or `REAID_PROGRAM`, where a figure needs another.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("REAID_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_reaid").into())
+}
+
 /// The program, about to run in `folder`.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reaid"));
+    let mut command = Command::new(program());
     command.current_dir(folder).args(arguments).env("REAID_LOG", "info,reaid=trace");
     command
 }
@@ -129,6 +135,11 @@ impl Serving {
     /// Asks it to stop, as a supervisor does, and waits for the end; returns its exit code.
     pub(crate) fn terminate(mut self) -> i32 {
         self.signal("TERM");
+        self.end().code().unwrap_or(-1)
+    }
+
+    /// Waits until it ends by itself; returns its exit code.
+    pub(crate) fn ended(mut self) -> i32 {
         self.end().code().unwrap_or(-1)
     }
 

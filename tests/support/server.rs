@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use reaid::app::{App, Setup, Stopped};
+use reaid::app::{App, Listeners, Setup, Stopped};
 use reaid::sandbox::{self, Sandbox};
 use reaid::store::Store;
 use tokio::net::TcpListener;
@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) store: Store,
     /// Its public listener.
     pub(crate) edge: SocketAddr,
+    /// Where it redirects plain HTTP, if it does.
+    pub(crate) http: Option<SocketAddr>,
     /// Its admin listener.
     pub(crate) admin: SocketAddr,
     stop: CancellationToken,
@@ -43,13 +45,14 @@ impl Server {
     /// Binds in this house and does not run yet.
     pub(crate) async fn bind_in(house: House) -> (App, Bound) {
         let bound = Bound::open(house).await;
-        (App::bind(bound.setup.clone(), bound.store.clone()).await.unwrap(), bound)
+        (App::bind(bound.setup.clone(), bound.store.clone()).unwrap(), bound)
     }
 
     /// Starts in this house, where clicks and webhooks come to `edge`: who calls must know it before.
     pub(crate) async fn start_at(house: House, edge: TcpListener) -> Self {
         let (bound, admin) = (Bound::open(house).await, TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let app = App::with_listeners(bound.setup.clone(), bound.store.clone(), vec![edge], admin).unwrap();
+        let listeners = Listeners { edge: vec![edge], http: Vec::new(), admin };
+        let app = App::with_listeners(bound.setup.clone(), bound.store.clone(), listeners).unwrap();
         bound.run(app)
     }
 
@@ -98,7 +101,16 @@ impl Bound {
         let Self { house, setup, store } = self;
         let (addresses, stop) = (app.addresses().unwrap(), CancellationToken::new());
         let running = tokio::spawn(app.run(stop.clone()));
-        Server { house, setup, store, edge: addresses.edge[0], admin: addresses.admin, stop, running }
+        Server {
+            house,
+            setup,
+            store,
+            edge: addresses.edge[0],
+            http: addresses.http.first().copied(),
+            admin: addresses.admin,
+            stop,
+            running,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reaid::config;
 use reaid::sandbox::{Fault, Operation, Options};
-use reaid::store::sync as memory;
+use reaid::store::leases;
 use reaid::sync::{Ended, Wanted, WantedFn};
 use tokio_util::sync::CancellationToken;
 
@@ -96,8 +96,8 @@ async fn the_second_of_two_callers_hears_who_runs() {
 #[tokio::test]
 async fn a_holder_that_shows_no_life_is_taken_over() {
     let world = World::new().await;
-    let lease = |beat_at| memory::Lease {
-        integration: "shop".into(),
+    let lease = |beat_at| leases::Lease {
+        name: "shop".into(),
         token: "theirs".into(),
         host: "elsewhere".into(),
         pid: 7,
@@ -105,11 +105,11 @@ async fn a_holder_that_shows_no_life_is_taken_over() {
         beat_at,
     };
     let now = reaid::clock::now();
-    world.job.store.write(move |db| memory::put_lease(db, &lease(now.millis()))).await.unwrap();
+    world.job.store.write(move |db| leases::put_lease(db, leases::Task::Sync, &lease(now.millis()))).await.unwrap();
     assert_eq!(world.sync().await.unwrap_err().kind(), "running");
     assert_eq!(world.status().await.running.as_ref().unwrap().pid, 7);
     let silent = now.before(Duration::from_secs(61)).millis();
-    world.job.store.write(move |db| memory::put_lease(db, &lease(silent))).await.unwrap();
+    world.job.store.write(move |db| leases::put_lease(db, leases::Task::Sync, &lease(silent))).await.unwrap();
     assert_eq!(world.sync().await.unwrap().written, WITH_ADDRESS);
 }
 

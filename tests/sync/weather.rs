@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reaid::config::ApiGeneration;
 use reaid::sandbox::{Api, AttributeFault, Fault, FaultRule, Gone, Operation, Options, Service};
-use reaid::store::sync as memory;
+use reaid::store::leases;
 use reaid::sync::{Ended, Phase};
 
 use crate::world::{AT_ONCE, WITH_ADDRESS, World, client, stop_when};
@@ -237,15 +237,15 @@ async fn a_run_that_is_killed_repeats_nothing_that_was_confirmed() {
     assert!(run.await.unwrap_err().is_cancelled());
     world.sandbox.clear_faults(None);
     // What a dead process leaves is taken over when it has shown no life for a minute.
-    let dead = memory::Lease {
-        integration: "shop".into(),
+    let dead = leases::Lease {
+        name: "shop".into(),
         token: "theirs".into(),
         host: "elsewhere".into(),
         pid: 7,
         started_at: 0,
         beat_at: 0,
     };
-    world.job.store.write(move |db| memory::put_lease(db, &dead)).await.unwrap();
+    world.job.store.write(move |db| leases::put_lease(db, leases::Task::Sync, &dead)).await.unwrap();
     let next = world.sync().await.unwrap();
     assert_eq!((next.ended, next.failed_in_all()), (Ended::Complete, 0));
     assert_eq!((next.right, next.written), (20, WITH_ADDRESS - 20));
