@@ -8,6 +8,7 @@ mod world;
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,8 +19,9 @@ use futures_util::FutureExt as _;
 use http::request::Parts;
 use http_body_util::Empty;
 use reaid::config::Deliver;
-use reaid::edge::{Edge, EdgeMetrics, Hooks};
+use reaid::edge::{Agents, Edge, EdgeMetrics, Hooks, OwnAgents};
 use reaid::links::Recipient;
+use reaid::listener::{ForwardedBy, Peer, Proxies};
 use reaid::metrics::Metrics;
 use reaid::store::{Limits, Store};
 use reaid::tracking::{Counters, Delivers, Recorder, Withheld};
@@ -32,6 +34,9 @@ const DURABLE: Duration = Duration::from_secs(5);
 
 /// Clicks between two pauses in which the writer catches up: far below what its queue holds.
 const BETWEEN_PAUSES: u64 = 10_000;
+
+/// Who clicks.
+const PEER: Peer = Peer(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 struct Bench {
     runtime: Runtime,
@@ -55,6 +60,12 @@ impl Bench {
             recorder: Recorder::new(store, delivers, Withheld::new(Arc::new(|_| false)), counters.clone()),
             commit_wait: DURABLE,
             hooks: Hooks::new(HashMap::new()),
+            agents: Agents::new(OwnAgents::default()).expect("our own words"),
+            challenge: None,
+            hsts: None,
+            event_limit: None,
+            proxies: Arc::new(Proxies { networks: vec![], header: ForwardedBy::XForwardedFor }),
+            load: Arc::default(),
             metrics: EdgeMetrics::register(&mut Metrics::default()),
         };
         let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -70,7 +81,7 @@ impl Bench {
                 let (edge, request, share) = (self.edge.clone(), request.clone(), share(visitor));
                 tokio::spawn(async move {
                     for _ in 0..share {
-                        let answer = edge.clone().answer(request.clone(), Empty::new()).await;
+                        let answer = edge.clone().answer(request.clone(), PEER, Empty::new()).await;
                         assert_eq!(answer.status(), http::StatusCode::FOUND);
                     }
                 })
@@ -89,7 +100,7 @@ impl Bench {
         for done in (0..clicks).step_by(BETWEEN_PAUSES as usize) {
             let start = Instant::now();
             for _ in done..clicks.min(done + BETWEEN_PAUSES) {
-                black_box(self.edge.clone().answer(request.clone(), Empty::new()).now_or_never());
+                black_box(self.edge.clone().answer(request.clone(), PEER, Empty::new()).now_or_never());
             }
             elapsed += start.elapsed();
             self.runtime.block_on(self.edge.recorder.flush());

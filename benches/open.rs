@@ -5,6 +5,7 @@
 mod world;
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use reaid::edge::open_link;
@@ -12,7 +13,7 @@ use reaid::links::{LinkKeys, Policy, Recipient, Target};
 use world::{jane, policy, token};
 
 fn open(c: &mut Criterion) {
-    let policy = policy();
+    let policy = Arc::new(policy());
     let campaign = token(&policy, Recipient::Anyone);
     let personal = token(&policy, Recipient::Person(jane().digest()));
     let mut group = c.benchmark_group("open");

@@ -2,12 +2,14 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark is a crate of its own and uses a part of this")]
 
-use std::sync::Arc;
+pub mod cpu;
+
+use std::sync::{Arc, LazyLock};
 
 use reaid::clock::Timestamp;
 use reaid::identity::{EmailAddress, Identities, Keyring, Secret};
 use reaid::links::{
-    Account, Campaign, Destination, Domain, HostPattern, LinkKeys, Policy, Recipient, Shop, SiteId, Sites,
+    Account, Campaign, Destination, Domain, Domains, HostPattern, LinkKeys, Policy, Recipient, Shop, SiteId, Sites,
 };
 
 /// Where the click links live.
@@ -15,6 +17,9 @@ pub const HOST: &str = "click.shop.example";
 
 /// A destination like most: a path and a few parameters.
 pub const PAGE: &str = "https://shop.example/kaffe/no-4?utm_source=newsletter&utm_medium=email&part=cup#reviews";
+
+/// Jane's REAID.
+pub static REAID: LazyLock<String> = LazyLock::new(|| identities().mint(&jane().digest()).as_str().to_owned());
 
 /// Keys that never change.
 pub fn keyring() -> Keyring {
@@ -32,12 +37,11 @@ pub fn policy() -> Policy {
     let base = Destination::parse(&format!("https://{HOST}")).expect("a URL");
     let domain = Domain::new(&base, None);
     Policy {
-        generation: 1,
         links: Arc::new(LinkKeys::derive(&keyring())),
         sites: Sites::new([hosts.as_slice()], vec![], vec![base]),
-        shops: vec![Shop { identities: Some(Arc::new(identities())), fallback: None }],
+        shops: vec![Shop { identities: Some(Arc::new(identities())), fallback: None, cookies: None }],
         accounts: [(account(), SiteId(0))].into(),
-        domain,
+        domains: Domains { first: domain, others: vec![] },
         suppressed: Arc::default(),
         respect_gpc: true,
         needs_consent: false,
