@@ -20,7 +20,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(10);
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// The right to do something. Given back by [`Lease::release`]; one that is dropped, or whose process
-/// dies, is taken over after [`STALE_AFTER`], on the same machine at once.
+/// dies, is taken over after `STALE_AFTER`, on the same machine at once.
 pub struct Lease {
     store: Store,
     task: Task,

@@ -43,6 +43,7 @@ static SHOPS: LazyLock<[Shop; 2]> = LazyLock::new(|| {
     let shop = |account, merge_field: &str| Shop {
         account: Account::parse(account).expect("an account"),
         merge_field: merge_field.to_owned(),
+        consent_field: None,
     };
     [shop("1234", MERGE_FIELDS[0]), shop("1235", MERGE_FIELDS[1])]
 });
