@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reaid::clock;
 use reaid::config::Deliver;
-use reaid::store::{Agent, CookieIds, Event, EventId, Kind, Limits, Store, Verdict};
+use reaid::store::{Event, Limits, Store};
 use reaid::tracking::{Counters, Delivers, Outcome, Recorder, Withheld};
 use tokio::runtime::{Builder, Runtime};
+use world::PAGE;
 use world::cpu::{self, Pair, median};
-use world::{PAGE, REAID};
 
 const EVENTS: u64 = 100_000;
 const ROUNDS: usize = 7;
@@ -129,18 +128,5 @@ fn bare_inserts(path: &Path, per_commit: u64) -> rusqlite::Result<Duration> {
 }
 
 fn event(number: u64) -> Event {
-    Event {
-        id: EventId::new([7; 8], number),
-        at: clock::now(),
-        kind: Kind::Click,
-        agent: Agent::Human,
-        verdict: Some(Verdict::Valid),
-        account: "1234".into(),
-        campaign: "autumn-2026".into(),
-        number: (number % 40) as u16,
-        reaid: Some(REAID.clone()),
-        page: Some(format!("{PAGE}&actCampaignType=MAIL&actSource=42")),
-        cookies: CookieIds::default(),
-        withheld: false,
-    }
+    Event { page: Some(format!("{PAGE}&actCampaignType=MAIL&actSource=42")), ..world::event(number) }
 }

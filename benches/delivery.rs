@@ -18,19 +18,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use reaid::clock;
 use reaid::config::Deliver;
 use reaid::identity::Identities;
 use reaid::outbound;
 use reaid::raptor::{Call, Client, EventNames, Visitor, tracking_url};
-use reaid::store::{Agent, CookieIds, Event, Kind, Limits, Store};
+use reaid::store::{Event, Limits, Store};
 use reaid::tracking::{Counters, Delivers, Delivery, Recorder, Settings, Withheld};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use world::cpu::{self, Pair};
-use world::{REAID, identities};
+use world::identities;
 
 /// What the endpoint takes to answer.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -192,20 +191,7 @@ async fn click_on(recorder: Recorder, stop: CancellationToken) -> (u64, Duration
 
 fn event(number: u64) -> Event {
     let page = "https://shop.example/kaffe/no-4?part=cup&utm_source=newsletter&utm_medium=email&utm_campaign=autumn&actCampaignType=MAIL&actSource=42";
-    Event {
-        id: reaid::store::EventId::new([7; 8], number),
-        at: clock::now(),
-        kind: Kind::Click,
-        agent: Agent::Human,
-        verdict: None,
-        account: "1234".into(),
-        campaign: "autumn-2026".into(),
-        number: (number % 40) as u16,
-        reaid: Some(REAID.clone()),
-        page: Some(page.into()),
-        cookies: CookieIds::default(),
-        withheld: false,
-    }
+    Event { verdict: None, page: Some(page.into()), ..world::event(number) }
 }
 
 fn visitor(identities: &Identities, event: &Event) -> Visitor {

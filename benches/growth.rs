@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use reaid::clock;
 use reaid::store::outbox::{self, Ack, Fate};
-use reaid::store::{self, Agent, CookieIds, Event, EventId, Kept, Kind, Limits, State, Store, Verdict};
+use reaid::store::{self, Kept, Limits, State, Store};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
-use world::{PAGE, REAID, cpu};
+use world::{cpu, event};
 
 /// Events that wait, unless the environment says otherwise.
 const ROWS: u64 = 1_000_000;
@@ -186,23 +186,6 @@ fn write_until_told(runtime: &Runtime, path: &Path) {
     std::io::stdin().read_to_string(&mut String::new()).expect("an end");
     stop.cancel();
     println!("{}", runtime.block_on(clicks).expect("clicks"));
-}
-
-fn event(number: u64) -> Event {
-    Event {
-        id: EventId::new([7; 8], number),
-        at: clock::now(),
-        kind: Kind::Click,
-        agent: Agent::Human,
-        verdict: Some(Verdict::Valid),
-        account: "1234".into(),
-        campaign: "autumn-2026".into(),
-        number: (number % 40) as u16,
-        reaid: Some(REAID.clone()),
-        page: Some(PAGE.into()),
-        cookies: CookieIds::default(),
-        withheld: false,
-    }
 }
 
 /// The files of the store, in MB.

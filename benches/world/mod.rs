@@ -6,11 +6,12 @@ pub mod cpu;
 
 use std::sync::{Arc, LazyLock};
 
-use reaid::clock::Timestamp;
+use reaid::clock::{self, Timestamp};
 use reaid::identity::{EmailAddress, Identities, Keyring, Secret};
 use reaid::links::{
     Account, Campaign, Destination, Domain, Domains, HostPattern, LinkKeys, Policy, Recipient, Shop, SiteId, Sites,
 };
+use reaid::store::{Agent, CookieIds, Event, EventId, Kind, Verdict};
 
 /// Where the click links live.
 pub const HOST: &str = "click.shop.example";
@@ -62,4 +63,22 @@ pub fn token(policy: &Policy, recipient: Recipient) -> String {
 /// The person of every personal link.
 pub fn jane() -> EmailAddress {
     EmailAddress::parse("jane.doe@example.org").expect("an address")
+}
+
+/// Jane's click on [`PAGE`], as the edge records it.
+pub fn event(number: u64) -> Event {
+    Event {
+        id: EventId::new([7; 8], number),
+        at: clock::now(),
+        kind: Kind::Click,
+        agent: Agent::Human,
+        verdict: Some(Verdict::Valid),
+        account: "1234".into(),
+        campaign: "autumn-2026".into(),
+        number: (number % 40) as u16,
+        reaid: Some(REAID.clone()),
+        page: Some(PAGE.into()),
+        cookies: CookieIds::default(),
+        withheld: false,
+    }
 }
