@@ -6,11 +6,16 @@
 mod storm;
 mod support;
 
+use std::fs;
+use std::io::Write as _;
+use std::process::Command;
 use std::time::Duration;
 
 use storm::{Storm, Victim};
 use support::house::{ADMIN_TOKEN, CLICK_HOST};
-use support::{CAMPAIGN_TOKEN, Connection, JANE, PIXEL_TOKEN, Server, Settings, client, until};
+use support::program::program;
+use support::{CAMPAIGN_TOKEN, Connection, House, JANE, PIXEL_TOKEN, Server, Serving, Settings, client, until};
+use tokio::task::JoinHandle;
 
 fn limits(lines: &str) -> Settings {
     Settings { edge: "trusted_proxies = []".to_owned(), more: format!("[edge.limits]\n{lines}"), ..Settings::default() }
@@ -71,16 +76,20 @@ async fn who_clicks_too_often_lands_and_is_not_recorded() {
     server.stop().await;
 }
 
-/// Everything runs on the test's only thread, which is taken for longer than the grade allows, again and again.
-#[tokio::test]
-async fn what_is_not_a_click_is_refused_first_and_the_click_lands() {
-    let server = Server::start(&Settings::default()).await;
-    let hog = tokio::spawn(async {
+/// Takes the test's only thread, on which everything runs, for longer than the grade allows, again and again.
+fn hog() -> JoinHandle<()> {
+    tokio::spawn(async {
         loop {
             std::thread::sleep(Duration::from_millis(230));
             tokio::task::yield_now().await;
         }
-    });
+    })
+}
+
+#[tokio::test]
+async fn what_is_not_a_click_is_refused_first_and_the_click_lands() {
+    let server = Server::start(&Settings::default()).await;
+    let hog = hog();
     let grade = async || server.metrics().await.get("reaid_overload_grade");
     until("the grade", async || (grade().await == 2.0).then_some(())).await;
     let busy = server.get("/robots.txt").await;
@@ -103,6 +112,39 @@ async fn what_is_not_a_click_is_refused_first_and_the_click_lands() {
     hog.abort();
     until("calm", async || (grade().await == 0.0).then_some(())).await;
     assert_eq!(server.get("/robots.txt").await.status, 200);
+    server.stop().await;
+}
+
+#[test]
+fn serve_takes_the_descriptors_that_it_may_have_and_says_when_they_are_few() {
+    let house = House::new(&Settings::default());
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 300 && ulimit -Hn 4000 && exec \"$0\" serve"]).arg(program());
+    command.current_dir(house.folder()).env("REAID_LOG", "info");
+    let serving = Serving::spawn(command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", serving.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(line.split_whitespace().nth(3), Some("4000"), "{line}");
+    let warned = serving.logged();
+    assert!(warned.contains("fewer file descriptors") && warned.contains("\"allowed\":4000"), "{warned}");
+    assert_eq!(serving.terminate(), 0);
+}
+
+/// They connect, ask and reset on the thread that the server has, too: it sees them when they have gone.
+#[tokio::test]
+async fn who_gives_up_in_a_standing_line_is_not_served() {
+    let server = Server::start(&Settings::default()).await;
+    let hog = hog();
+    until("the grade", async || (server.metrics().await.get("reaid_overload_grade") >= 1.0).then_some(())).await;
+    let click = format!("/c/{CAMPAIGN_TOKEN}?reaid={JANE}");
+    for _ in 0..10 {
+        let mut stream = std::net::TcpStream::connect(server.edge).unwrap();
+        stream.write_all(client::get(CLICK_HOST, &click, "").as_bytes()).unwrap();
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    assert_eq!(server.get(&click).await.status, 302, "who comes after them");
+    hog.abort();
+    assert_eq!(server.metrics().await.get("reaid_events_recorded_total"), 1.0);
     server.stop().await;
 }
 

@@ -53,6 +53,10 @@ impl Listeners {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.edge.len() + self.http.len() + 1
+    }
+
     pub(super) fn addresses(&self) -> std::io::Result<Addresses> {
         let of = |all: &[TcpListener]| all.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
         Ok(Addresses { edge: of(&self.edge)?, http: of(&self.http)?, admin: self.admin.local_addr()? })

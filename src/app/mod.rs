@@ -4,6 +4,7 @@ pub mod audience;
 mod audience_exposition;
 pub mod campaign;
 pub mod check;
+mod descriptors;
 pub mod erasure;
 mod exposition;
 mod hand_over;
@@ -28,6 +29,7 @@ mod tls_exposition;
 mod watch;
 pub mod webhooks;
 
+pub use descriptors::take_descriptors;
 pub use hand_over::succeeds;
 pub use listeners::{Addresses, Listeners};
 pub use policy::{Trust, sites};

@@ -23,6 +23,7 @@ pub(super) fn serve(context: &Context) -> anyhow::Result<Outcome> {
         let signals = Signals { reload: signal(SignalKind::hangup())?, hand_over: signal(SignalKind::user_defined2())? };
         let config = setup.config.clone();
         let listeners = Listeners::open(&setup.config, Passed::from_environment()?)?;
+        app::take_descriptors(&listeners);
         let app = App::with_listeners(setup, store, listeners)?;
         let addresses = app.addresses()?;
         tracing::info!(edge = ?addresses.edge, http = ?addresses.http, admin = %addresses.admin, pid = std::process::id(), "serving");

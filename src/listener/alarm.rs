@@ -1,7 +1,9 @@
 //! The time limits of one connection's requests, by one alarm. A limit begins and ends with every request; as long as
 //! the alarm of an earlier one is still to come, a new limit sets nothing: the alarm is moved when it goes off early.
+//! On a connection where nothing is under way a limit ends early, so that it can be put to rest.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -9,14 +11,33 @@ use std::time::Duration;
 use hyper::rt::{Sleep, Timer};
 use tokio::time::{self, Instant, sleep_until};
 
-/// A connection's alarm, as hyper asks for time. Made for one limit after the other.
+use super::limits;
+
+/// A connection's alarm, as hyper asks for time while it waits for a head. Made for one limit after the other.
 #[derive(Clone, Default)]
-pub(super) struct Alarm(Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>);
+pub(super) struct Alarm {
+    sleep: Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>,
+    quiet: Arc<AtomicBool>,
+}
 
 /// A limit that is running.
 struct Limit {
+    /// When to look next: first at the time to rest, then at the deadline.
+    due: Instant,
     deadline: Instant,
     alarm: Alarm,
+}
+
+impl Alarm {
+    /// Whether the connection has read nothing of a request, and written all of its answers.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
+    /// Told by who reads and writes.
+    pub(super) fn set_quiet(&self, quiet: bool) {
+        self.quiet.store(quiet, Ordering::Relaxed);
+    }
 }
 
 impl Timer for Alarm {
@@ -25,7 +46,9 @@ impl Timer for Alarm {
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(Limit { deadline: deadline.into(), alarm: self.clone() })
+        let deadline = Instant::from_std(deadline);
+        let due = deadline.min(Instant::now() + limits::REST);
+        Box::pin(Limit { due, deadline, alarm: self.clone() })
     }
 }
 
@@ -34,19 +57,22 @@ impl Sleep for Limit {}
 impl Future for Limit {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.deadline;
-        let mut alarm = self.alarm.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if alarm.deadline() > deadline {
-            alarm.as_mut().reset(deadline);
-        }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let limit = &mut *self;
+        let mut sleep = limit.alarm.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(limit.due)));
         loop {
-            ready!(alarm.as_mut().poll(context));
-            if alarm.deadline() >= deadline {
-                return Poll::Ready(());
+            if sleep.deadline() > limit.due {
+                sleep.as_mut().reset(limit.due);
             }
-            alarm.as_mut().reset(deadline);
+            ready!(sleep.as_mut().poll(context));
+            if sleep.deadline() < limit.due {
+                sleep.as_mut().reset(limit.due);
+            } else if limit.due == limit.deadline || limit.alarm.is_quiet() {
+                return Poll::Ready(());
+            } else {
+                limit.due = limit.deadline;
+            }
         }
     }
 }
@@ -76,5 +102,18 @@ mod tests {
         assert_eq!(alarm.sleep(limit / 2).now_or_never(), None);
         tokio::spawn(alarm.sleep(limit)).await.unwrap();
         assert!(begin.elapsed() >= limit);
+    }
+
+    #[tokio::test]
+    async fn a_limit_ends_early_where_nothing_is_under_way() {
+        let (alarm, begin) = (Alarm::default(), Instant::now());
+        alarm.set_quiet(true);
+        alarm.sleep(1000 * limits::REST).await;
+        assert!(begin.elapsed() >= limits::REST);
+        let longer = limits::REST + limits::REST / 4;
+        alarm.set_quiet(false);
+        let begin = Instant::now();
+        alarm.sleep(longer).await;
+        assert!(begin.elapsed() >= longer);
     }
 }

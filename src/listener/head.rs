@@ -12,8 +12,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::HeaderName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use super::alarm::Alarm;
 use super::mender::Mender;
 
 /// The field that makes [`admit`](super::admit) refuse. Whoever sends it is refused, too.
@@ -25,11 +26,32 @@ pub(super) struct MendedHeads<S> {
     mender: Mender,
     /// What was mended and did not fit.
     left: Vec<u8>,
+    /// Whether all that was written has left.
+    flushed: bool,
+    /// Told whether anything is under way.
+    alarm: Alarm,
 }
 
 impl<S> MendedHeads<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, mender: Mender::default(), left: Vec::new() }
+    pub(super) fn new(stream: S, alarm: Alarm) -> Self {
+        Self { stream, mender: Mender::default(), left: Vec::new(), flushed: true, alarm }
+    }
+
+    /// Waits until the next request begins; false when none comes.
+    pub(super) async fn begins(&mut self) -> bool
+    where
+        S: AsyncRead + Unpin,
+    {
+        let mut first = [0];
+        let begins = matches!(self.read(&mut first).await, Ok(1));
+        if begins {
+            self.left.insert(0, first[0]);
+        }
+        begins
+    }
+
+    fn tell(&self) {
+        self.alarm.set_quiet(self.flushed && self.left.is_empty() && self.mender.is_between_requests());
     }
 
     fn give(&mut self, buf: &mut ReadBuf<'_>) {
@@ -46,23 +68,32 @@ impl<S: AsyncRead + Unpin> AsyncRead for MendedHeads<S> {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
             match self.mender.mend(&buf.filled()[before..]) {
-                None => return Poll::Ready(Ok(())),
+                None => {
+                    self.tell();
+                    return Poll::Ready(Ok(()));
+                }
                 Some(mended) => self.left = mended,
             }
             buf.set_filled(before);
         }
         self.give(buf);
+        self.tell();
         Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for MendedHeads<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.flushed = false;
+        self.tell();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.flushed = true;
+        self.tell();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -74,6 +105,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MendedHeads<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.flushed = false;
+        self.tell();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
@@ -91,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_with_little_room_gets_all_of_it() {
         let wire = "GET /<<<<<<<< HTTP/1.1\r\nHost: x\r\n\r\n";
-        let mut heads = MendedHeads::new(wire.as_bytes());
+        let mut heads = MendedHeads::new(wire.as_bytes(), Alarm::default());
         let (mut all, mut small) = (Vec::new(), [0; 5]);
         while let Ok(read @ 1..) = heads.read(&mut small).await {
             all.extend_from_slice(&small[..read]);

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -13,7 +12,8 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::alarm::Alarm;
@@ -42,29 +42,47 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(Alarm::default())
-        .header_read_timeout(limits::HEADER)
-        .max_headers(limits::HEADERS)
-        .max_buf_size(limits::BUFFER);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(MendedHeads::new(stream)), service));
+    let alarm = Alarm::default();
+    let (builder, mut stream) = (builder(alarm.clone()), MendedHeads::new(stream, alarm.clone()));
+    // Whoever asks in the last call is answered and told that it was the last time: a connection that is closed while
+    // a request is on its way looks like a failure.
+    let last_call = async {
+        retire(stop).await;
+        retiring.store(true, Ordering::Relaxed);
+        sleep(limits::LAST_CALL).await;
+    };
     // With a waker of its own: it is looked at when it has to end, and not with every request.
-    let mut end = FuturesUnordered::from_iter([retire(stop)]);
-    tokio::select! {
-        biased;
-        ended = connection.as_mut() => return count(protocol, &ended),
-        _ = end.next() => retiring.store(true, Ordering::Relaxed),
-    }
-    // Whoever asks now is answered and told that it was the last time: a connection that is closed
-    // while a request is on its way looks like a failure.
-    match tokio::time::timeout(limits::LAST_CALL, connection.as_mut()).await {
-        Ok(ended) => count(protocol, &ended),
-        Err(_) => {
-            connection.as_mut().graceful_shutdown();
-            drop(tokio::time::timeout(limits::LAST_REQUEST, connection).await);
+    let mut end = FuturesUnordered::from_iter([last_call]);
+    loop {
+        // On the heap, so that nothing of it is left while the connection rests.
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(&mut stream), &service));
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => match ended {
+                Err(error) if error.is_timeout() && alarm.is_quiet() => {}
+                ended => return count(protocol, &ended),
+            },
+            _ = end.next() => {
+                connection.as_mut().graceful_shutdown();
+                drop(timeout(limits::LAST_REQUEST, connection).await);
+                return;
+            }
+        }
+        drop(connection);
+        tokio::select! {
+            biased;
+            begins = timeout(limits::HEADER, stream.begins()) => if begins != Ok(true) { break },
+            _ = end.next() => break,
         }
     }
+    // TLS says that this is the end.
+    drop(timeout(limits::LAST_CALL, stream.shutdown()).await);
+}
+
+fn builder(alarm: Alarm) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(alarm).header_read_timeout(limits::HEADER).max_headers(limits::HEADERS).max_buf_size(limits::BUFFER);
+    builder
 }
 
 /// What hyper refused by itself is counted like what we refuse. Any other end of a connection is its
@@ -74,5 +92,82 @@ fn count(protocol: &Protocol, ended: &hyper::Result<()>) {
         Err(error) if error.is_parse_too_large() => protocol.refused.count(Refusal::HeadTooLarge.kind()),
         Err(error) if error.is_parse() => protocol.refused.count(Refusal::Malformed.kind()),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt as _, DuplexStream, ReadBuf, duplex, join, split};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// Tells when somebody waits for a single byte: hyper never does.
+    struct Watched<R> {
+        reader: R,
+        rests: Arc<Notify>,
+    }
+
+    impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            if buf.remaining() == 1 {
+                self.rests.notify_one();
+            }
+            Pin::new(&mut self.reader).poll_read(cx, buf)
+        }
+    }
+
+    fn begin(stop: CancellationToken) -> (DuplexStream, Arc<Notify>, JoinHandle<()>) {
+        let (client, stream) = duplex(64 << 10);
+        let ((reader, writer), rests) = (split(stream), Arc::new(Notify::new()));
+        let stream = join(Watched { reader, rests: rests.clone() }, writer);
+        let handler = |_| async { Response::new(Full::<Bytes>::default()) };
+        let served = tokio::spawn(async move { serve(stream, &Protocol::default(), &handler, &stop).await });
+        (client, rests, served)
+    }
+
+    async fn answer(client: &mut DuplexStream) -> String {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(client.read_u8().await.unwrap());
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_rests_between_its_requests_and_ends_when_it_is_told_to() {
+        let stop = CancellationToken::new();
+        let (mut client, rests, served) = begin(stop.clone());
+        rests.notified().await;
+        for _ in 0..2 {
+            client.write_all(REQUEST).await.unwrap();
+            assert!(answer(&mut client).await.starts_with("HTTP/1.1 200 "));
+            rests.notified().await;
+        }
+        stop.cancel();
+        // It sees that first.
+        tokio::task::yield_now().await;
+        client.write_all(REQUEST).await.unwrap();
+        assert!(answer(&mut client).await.contains("connection: close"), "the last call");
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_rests_ends_at_a_stop() {
+        let stop = CancellationToken::new();
+        let (mut client, rests, served) = begin(stop.clone());
+        rests.notified().await;
+        stop.cancel();
+        served.await.unwrap();
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     }
 }

@@ -12,9 +12,13 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// For the whole TLS handshake: three exchanges on a phone's bad line take a second or two.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// From the end of one request to the end of the next one's header: a phone on a bad line needs a
-/// second or two, a client that drips bytes gets no more.
+/// How long a connection may be silent before a request, and how long the request's header may take: a phone on
+/// a bad line needs a second or two, a client that drips bytes gets no more.
 pub const HEADER: Duration = Duration::from_secs(5);
+
+/// How long a connection may be silent between two requests before what serves it is put away: a busy client asks
+/// again within milliseconds, most never do, and hyper's buffers are twice 8 KiB.
+pub const REST: Duration = Duration::from_millis(100);
 
 /// How long the socket may refuse what we write. Only a client that reads nothing meets this: the
 /// edge's answers fit into its buffer, and the admin listener's are taken by whoever asked for them.
@@ -26,9 +30,10 @@ pub const CONNECTION_AGE: Duration = Duration::from_secs(600);
 /// By how much less of [`CONNECTION_AGE`] a connection may end: many opened at once do not close at once.
 pub const AGE_JITTER: f64 = 0.2;
 
-/// Connections that may wait in the kernel to be accepted: two seconds of a thousand a second, for a restart. A
-/// longer line would be answered when nobody waits any more: a server that is too slow then serves only those.
-pub const BACKLOG: u32 = 2048;
+/// Connections that may wait in the kernel to be accepted: a second of a thousand a second, for a restart. Whoever
+/// comes when it is full asks again after a second, and must then be answered before they give up: a longer line
+/// would be answered when nobody waits any more.
+pub const BACKLOG: u32 = 1024;
 
 /// How long a connection that is to end may be asked once more: a busy client asks again within
 /// milliseconds, and a stop waits no longer than this for the idle ones.

@@ -75,7 +75,7 @@ impl Mender {
         mended
     }
 
-    fn is_between_requests(&self) -> bool {
+    pub(super) fn is_between_requests(&self) -> bool {
         self.place == Place::RequestLine && self.line.is_empty() && !self.held && self.body == Body::None
     }
 

@@ -73,13 +73,24 @@ struct Accepted {
 }
 
 impl Guard {
-    /// Lets a connection in; None when its address has as many as it may: then it closes.
+    /// Lets a connection in; None when its address has as many as it may, or nobody waits for it any more: then it
+    /// closes.
     fn admit(&self, stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit) -> Option<Accepted> {
+        if self.is_given_up(&stream) {
+            return None;
+        }
         let place = match &self.caps {
             Some(caps) => Some(caps.place(peer)?),
             None => None,
         };
         Some(Accepted { stream, peer: Peer(peer), held: (permit, place) })
+    }
+
+    /// Whether its client reset it while it stood in line: what it asked would be answered to nobody, and those
+    /// behind it would wait for that. Not asked while there is no line.
+    fn is_given_up(&self, stream: &TcpStream) -> bool {
+        let stands = self.load.as_ref().is_some_and(|load| load.is(Grade::Shedding));
+        stands && !matches!(stream.take_error(), Ok(None))
     }
 
     async fn may_accept(&self) {

@@ -100,9 +100,8 @@ async fn idle_connections_cost_little() {
         secure.push(cost(&serving, Some(&authority), kind, Duration::from_secs(seconds)).await);
         drop((tokio::task::spawn_blocking(|| serving.terminate()).await, house));
     }
-    // Behind a request there are hyper's buffers, twice 8 KiB for HTTP/1.1, for the five seconds until it is
-    // closed; and h2's beside those of TLS.
-    assert!(silent <= 6 * 1024 && asked <= 16 * 1024, "plain: {silent}, {asked}");
+    // h2 has its buffers, 28 KiB that are partly touched, beside what TLS has.
+    assert!(silent <= 6 * 1024 && asked <= 6 * 1024, "plain: {silent}, {asked}");
     let [silent, asked, two] = secure[..] else { panic!("{secure:?}") };
-    assert!(silent <= 25 * 1024 && asked <= 25 * 1024 && two <= 32 * 1024, "TLS: {silent}, {asked}, {two}");
+    assert!(silent <= 16 * 1024 && asked <= 16 * 1024 && two <= 32 * 1024, "TLS: {silent}, {asked}, {two}");
 }

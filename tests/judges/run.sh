@@ -135,8 +135,8 @@ slow() {
         most=$(awk -F, 'NR > 1 && $4 > most { most = $4 } END { print most }' "$judged/slow-$name-$over.csv")
         came=$(awk -F, 'NR > 1 && $2 + $4 > came { came = $2 + $4 } END { print came }' "$judged/slow-$name-$over.csv")
         echo "slowhttptest $name over $over: $came came, at most $most at once, $left left after 35 s, $unavailable s unavailable"
-        # One of them may be the probe.
-        ((came >= 1900 && unavailable == 0 && left <= 1)) || failed=1
+        # The table's last line is up to a second old, in which 400 more came; one that is left may be the probe.
+        ((came >= 1600 && unavailable == 0 && left <= 1)) || failed=1
     done
 }
 

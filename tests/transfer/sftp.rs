@@ -3,12 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use crate::sshd::{PASSPHRASE, PASSWORD, Sshd};
 use crate::support::program::command;
-use crate::world::{CATS, CROWD, DOGS, World, age, arrived, closed_port, file_of, files, read_until, targets};
+use crate::world::{CATS, CROWD, DOGS, World, age, arrived, closed_port, file_of, files, is_replaced_whole, targets};
 
 const BY_KEY: &str = "private_key = { file = \"data/key\" }";
 const BY_PASSWORD: &str = "password = { file = \"data/password\" }";
@@ -258,21 +256,7 @@ fn a_server_that_is_gone_fails_at_once_and_costs_nothing_that_was_there() {
 #[test]
 fn whoever_reads_meanwhile_finds_the_old_file_or_the_new_one() {
     let Some(sshd) = Sshd::start() else { return };
-    let world = world(&sshd);
-    let sizes = [CROWD / 8, CROWD / 8 + 1];
-    let texts = sizes.map(|size| file_of(0..size));
-    world.put(CATS, 0..sizes[0]);
-    world.becomes("sent sent");
-    let (path, done) = (targets(&sshd.folder()).join("Cat owners.csv"), AtomicBool::new(false));
-    thread::scope(|scope| {
-        let reader = scope.spawn(|| read_until(&done, &path, &texts));
-        for round in 1..=6 {
-            world.put(CATS, 0..sizes[round % 2]);
-            world.becomes("sent unchanged");
-        }
-        done.store(true, Ordering::SeqCst);
-        reader.join().unwrap();
-    });
+    is_replaced_whole(&world(&sshd), &sshd.folder());
 }
 
 #[test]

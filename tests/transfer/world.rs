@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -118,8 +119,26 @@ pub(crate) async fn arrived(folder: &Path, bytes: u64) {
     .await;
 }
 
+/// Sends an audience again and again, while somebody reads its file in `folder`: it is always one whole file.
+pub(crate) fn is_replaced_whole(world: &World, folder: &Path) {
+    let sizes = [CROWD / 8, CROWD / 8 + 1];
+    let texts = sizes.map(|size| file_of(0..size));
+    world.put(CATS, 0..sizes[0]);
+    world.becomes("sent sent");
+    let (path, done) = (targets(folder).join("Cat owners.csv"), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_until(&done, &path, &texts));
+        for round in 1..=6 {
+            world.put(CATS, 0..sizes[round % 2]);
+            world.becomes("sent unchanged");
+        }
+        done.store(true, Ordering::SeqCst);
+        reader.join().unwrap();
+    });
+}
+
 /// Reads a file again and again: it must always be one of these texts, and have been each.
-pub(crate) fn read_until(done: &AtomicBool, path: &Path, texts: &[String; 2]) {
+fn read_until(done: &AtomicBool, path: &Path, texts: &[String; 2]) {
     let mut seen = [0, 0];
     while !done.load(Ordering::SeqCst) {
         let text = fs::read_to_string(path).unwrap();
