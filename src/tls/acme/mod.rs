@@ -32,7 +32,7 @@ const RENEWED_AFTER: f64 = 2.0 / 3.0;
 /// By how much of its life a renewal may be earlier, so that many machines do not ask at once.
 const JITTER: f64 = 0.05;
 
-/// How long one order may take, all its waits included. An authority answers within seconds.
+/// How long one order may take, all its attempts and waits included. An authority answers within seconds.
 const ORDER: Duration = Duration::from_secs(300);
 
 /// The longest wait without a look at the clock, which may be set, or stand still with the machine.
@@ -73,10 +73,20 @@ pub enum AcmeError {
 impl AcmeError {
     /// Whether the authority has forgotten our account.
     fn is_of_unknown_account(&self) -> bool {
-        const UNKNOWN: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+        self.problem() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
+    }
+
+    /// Whether it says nothing about the next attempt: a nonce that was refused, a connection that broke.
+    fn is_passing(&self) -> bool {
+        let is_of_line = matches!(self, Self::Authority(instant_acme::Error::Other(_)));
+        is_of_line || self.problem() == Some("urn:ietf:params:acme:error:badNonce")
+    }
+
+    /// What the authority calls it (RFC 8555, 6.7).
+    fn problem(&self) -> Option<&str> {
         match self {
-            Self::Authority(instant_acme::Error::Api(problem)) => problem.r#type.as_deref() == Some(UNKNOWN),
-            _ => false,
+            Self::Authority(instant_acme::Error::Api(problem)) => problem.r#type.as_deref(),
+            _ => None,
         }
     }
 

@@ -11,9 +11,22 @@ use super::challenges::Offered;
 use super::{Acme, AcmeError};
 use crate::tls::Certificate;
 
+/// How often an order is begun before it counts as failed.
+const ATTEMPTS: u32 = 3;
+
 impl Acme {
     /// Orders a certificate for `host`; when this returns it is kept and in use.
     pub(super) async fn order(&self, host: &str) -> Result<Arc<Certificate>, AcmeError> {
+        for _ in 1..ATTEMPTS {
+            match self.try_order(host).await {
+                Err(error) if error.is_passing() => tracing::debug!(host, %error, "the order is begun again"),
+                ordered => return ordered,
+            }
+        }
+        self.try_order(host).await
+    }
+
+    async fn try_order(&self, host: &str) -> Result<Arc<Certificate>, AcmeError> {
         let account = self.account().await?;
         let identifiers = [Identifier::Dns(host.to_owned())];
         let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
