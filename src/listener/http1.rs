@@ -53,13 +53,15 @@ where
     };
     // With a waker of its own: it is looked at when it has to end, and not with every request.
     let mut end = FuturesUnordered::from_iter([last_call]);
+    // How many requests there had been when it was last woken: empty lines wake it and are none.
+    let mut woken = None;
     loop {
         // On the heap, so that nothing of it is left while the connection rests.
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(&mut stream), &service));
         tokio::select! {
             biased;
             ended = connection.as_mut() => match ended {
-                Err(error) if error.is_timeout() && alarm.is_quiet() => {}
+                Err(error) if error.is_timeout() && alarm.is_quiet() && woken != Some(served.load(Ordering::Relaxed)) => {}
                 ended => return count(protocol, &ended),
             },
             _ = end.next() => {
@@ -74,6 +76,7 @@ where
             begins = timeout(limits::HEADER, stream.begins()) => if begins != Ok(true) { break },
             _ = end.next() => break,
         }
+        woken = Some(served.load(Ordering::Relaxed));
     }
     // TLS says that this is the end.
     drop(timeout(limits::LAST_CALL, stream.shutdown()).await);
@@ -119,10 +122,12 @@ mod tests {
 
     impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
         fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            if buf.remaining() == 1 {
+            let is_one = buf.remaining() == 1;
+            let read = Pin::new(&mut self.reader).poll_read(cx, buf);
+            if is_one && read.is_pending() {
                 self.rests.notify_one();
             }
-            Pin::new(&mut self.reader).poll_read(cx, buf)
+            read
         }
     }
 
@@ -159,6 +164,18 @@ mod tests {
         client.write_all(REQUEST).await.unwrap();
         assert!(answer(&mut client).await.contains("connection: close"), "the last call");
         served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn empty_lines_keep_nobody_here() {
+        let (mut client, rests, served) = begin(CancellationToken::new());
+        rests.notified().await;
+        client.write_all(b"\r\n").await.unwrap();
+        tokio::select! {
+            () = rests.notified() => panic!("it rests once more"),
+            served = served => served.unwrap(),
+        }
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     }
 
     #[tokio::test]

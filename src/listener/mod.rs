@@ -73,8 +73,7 @@ struct Accepted {
 }
 
 impl Guard {
-    /// Lets a connection in; None when its address has as many as it may, or nobody waits for it any more: then it
-    /// closes.
+    /// Lets a connection in; None when its address has as many as it may, or its client reset it: then it closes.
     fn admit(&self, stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit) -> Option<Accepted> {
         if self.is_given_up(&stream) {
             return None;

@@ -11,22 +11,47 @@ use super::challenges::Offered;
 use super::{Acme, AcmeError};
 use crate::tls::Certificate;
 
-/// How often an order is begun before it counts as failed.
+/// How often each step of an order is tried before the order counts as failed.
 const ATTEMPTS: u32 = 3;
+
+/// A step of an order, taken once more when what went wrong says nothing about the next attempt. (As a function it
+/// would take closures, whose futures are not known to be `Send`.)
+macro_rules! patiently {
+    ($step:expr) => {{
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            match $step.await.map_err(AcmeError::from) {
+                Err(error) if left > 0 && error.is_passing() => tracing::debug!(%error, "a step of an order is taken again"),
+                taken => break taken,
+            }
+        }
+    }};
+}
 
 impl Acme {
     /// Orders a certificate for `host`; when this returns it is kept and in use.
     pub(super) async fn order(&self, host: &str) -> Result<Arc<Certificate>, AcmeError> {
-        for _ in 1..ATTEMPTS {
-            match self.try_order(host).await {
-                Err(error) if error.is_passing() => tracing::debug!(host, %error, "the order is begun again"),
-                ordered => return ordered,
-            }
+        let mut order = patiently!(self.prepared(host))?;
+        let key = KeyPair::generate()?;
+        let mut request = CertificateParams::new([host.to_owned()])?;
+        request.distinguished_name = DistinguishedName::new();
+        let request = request.serialize_request(&key)?;
+        // From here on the authority makes a certificate, of which it makes only so many: nothing is begun anew.
+        patiently!(order.finalize_csr(request.der()))?;
+        let chain = patiently!(order.poll_certificate(&RetryPolicy::default()))?;
+        let key = key.serialize_pem();
+        let certificate = Arc::new(Certificate::from_pem(chain.as_bytes(), key.as_bytes())?);
+        if !certificate.names(host) {
+            return Err(AcmeError::OtherName);
         }
-        self.try_order(host).await
+        self.folder.keep_certificate(host, &chain, &key)?;
+        self.certificates.put_ordered(host, &certificate);
+        Ok(certificate)
     }
 
-    async fn try_order(&self, host: &str) -> Result<Arc<Certificate>, AcmeError> {
+    /// An order whose proofs were taken.
+    async fn prepared(&self, host: &str) -> Result<Order, AcmeError> {
         let account = self.account().await?;
         let identifiers = [Identifier::Dns(host.to_owned())];
         let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
@@ -36,19 +61,7 @@ impl Acme {
         if status != OrderStatus::Ready {
             return Err(AcmeError::Refused(why(&mut order).await));
         }
-        let key = KeyPair::generate()?;
-        let mut request = CertificateParams::new([host.to_owned()])?;
-        request.distinguished_name = DistinguishedName::new();
-        order.finalize_csr(request.serialize_request(&key)?.der()).await?;
-        let chain = order.poll_certificate(&RetryPolicy::default()).await?;
-        let key = key.serialize_pem();
-        let certificate = Arc::new(Certificate::from_pem(chain.as_bytes(), key.as_bytes())?);
-        if !certificate.names(host) {
-            return Err(AcmeError::OtherName);
-        }
-        self.folder.keep_certificate(host, &chain, &key)?;
-        self.certificates.put_ordered(host, &certificate);
-        Ok(certificate)
+        Ok(order)
     }
 
     /// The kept account, or a new one, kept before it is used.
