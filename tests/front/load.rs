@@ -48,9 +48,10 @@ impl Load {
         let (mut visitors, stop) = (JoinSet::new(), CancellationToken::new());
         for visitor in 0..VISITORS {
             let every = Duration::from_secs(2 * u64::from(VISITORS)) / rate;
-            let (one, two) = (format!("one-{visitor}"), format!("two-{visitor}"));
-            visitors.spawn(click_by_one(authority.clone(), edge, one, every, stop.clone()));
-            visitors.spawn(click_by_two(authority.clone(), edge, two, every, stop.clone()));
+            for (speaks, line) in [("one", Line::One(None)), ("two", Line::Two(None))] {
+                let name = format!("{speaks}-{visitor}");
+                visitors.spawn(click(authority.clone(), edge, name, line, every, stop.clone()));
+            }
         }
         Self { visitors, stop }
     }
@@ -80,79 +81,78 @@ impl Clicked {
     }
 }
 
-async fn click_by_one(
-    authority: Arc<Authority>,
-    edge: SocketAddr,
-    name: String,
-    every: Duration,
-    stop: CancellationToken,
-) -> Clicked {
-    let (mut clicked, mut ticks, mut kept) = (Clicked::default(), interval(every), None);
-    for at in 0.. {
-        if stop.run_until_cancelled(ticks.tick()).await.is_none() {
-            break;
-        }
-        let (n, begun) = (format!("{name}-{at}"), Instant::now());
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
-            None => match authority.connect(edge, CLICK_HOST, &["http/1.1"]).await {
-                Ok(stream) => Connection::over(stream),
-                Err(error) => {
-                    clicked.count(n, begun, Err(format!("cannot connect: {error}")));
-                    continue;
-                }
-            },
-        };
-        match connection.get(CLICK_HOST, &target(&n), "").await {
-            Some(answer) => {
-                if answer.header("connection") != Some("close") && at % PER_CONNECTION != 0 {
-                    kept = Some(connection);
-                }
-                let location = answer.header("location").unwrap_or_default().to_owned();
-                clicked.count(n, begun, Ok((answer.status, location)));
-            }
-            None => clicked.count(n, begun, Err("closed without an answer".to_owned())),
-        }
-    }
-    clicked
+/// What a visitor speaks, and the connection that is kept for the next click.
+enum Line {
+    One(Option<Connection>),
+    Two(Option<SendRequest<Bytes>>),
 }
 
-async fn click_by_two(
+async fn click(
     authority: Arc<Authority>,
     edge: SocketAddr,
     name: String,
+    mut line: Line,
     every: Duration,
     stop: CancellationToken,
 ) -> Clicked {
-    let (mut clicked, mut ticks, mut kept) = (Clicked::default(), interval(every), None);
+    let (mut clicked, mut ticks) = (Clicked::default(), interval(every));
     for at in 0.. {
         if stop.run_until_cancelled(ticks.tick()).await.is_none() {
             break;
         }
         let (n, begun) = (format!("{name}-{at}"), Instant::now());
-        // A GOAWAY says which streams were not looked at: whoever sent one asks again elsewhere.
-        let answer = loop {
-            let client = match kept.take() {
-                Some(client) => client,
-                None => match connect(&authority, edge).await {
-                    Ok(client) => client,
-                    Err(error) => break Err(error),
-                },
-            };
-            match timeout(PATIENCE, ask(&client, &n)).await.expect("an answer in time") {
-                Ok(answer) => {
-                    kept = Some(client);
-                    break Ok(answer);
-                }
-                Err(error) if error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
-                    clicked.repeated += 1;
-                }
-                Err(error) => break Err(format!("{error:?}")),
-            }
+        let answer = match &mut line {
+            Line::One(kept) => ask_by_one(&authority, edge, kept, &n, at % PER_CONNECTION != 0).await,
+            Line::Two(kept) => ask_by_two(&authority, edge, kept, &n, &mut clicked.repeated).await,
         };
         clicked.count(n, begun, answer);
     }
     clicked
+}
+
+async fn ask_by_one(
+    authority: &Authority,
+    edge: SocketAddr,
+    kept: &mut Option<Connection>,
+    n: &str,
+    keeps: bool,
+) -> Result<(u16, String), String> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => {
+            let stream = authority.connect(edge, CLICK_HOST, &["http/1.1"]).await;
+            Connection::over(stream.map_err(|e| format!("cannot connect: {e}"))?)
+        }
+    };
+    let answer = connection.get(CLICK_HOST, &target(n), "").await.ok_or("closed without an answer")?;
+    if answer.header("connection") != Some("close") && keeps {
+        *kept = Some(connection);
+    }
+    Ok((answer.status, answer.header("location").unwrap_or_default().to_owned()))
+}
+
+/// A GOAWAY says which streams were not looked at: whoever sent one asks again elsewhere.
+async fn ask_by_two(
+    authority: &Authority,
+    edge: SocketAddr,
+    kept: &mut Option<SendRequest<Bytes>>,
+    n: &str,
+    repeated: &mut usize,
+) -> Result<(u16, String), String> {
+    loop {
+        let client = match kept.take() {
+            Some(client) => client,
+            None => connect(authority, edge).await?,
+        };
+        match timeout(PATIENCE, ask(&client, n)).await.expect("an answer in time") {
+            Ok(answer) => {
+                *kept = Some(client);
+                return Ok(answer);
+            }
+            Err(error) if error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM) => *repeated += 1,
+            Err(error) => return Err(format!("{error:?}")),
+        }
+    }
 }
 
 async fn connect(authority: &Authority, edge: SocketAddr) -> Result<SendRequest<Bytes>, String> {
