@@ -175,9 +175,9 @@ async fn drain(
     });
     let written = written.await.unwrap_or(false);
     drop(timeout_at(deadline, admin_ends).await);
-    // Closing waits for the disk. When requests or tasks are left they hold the store too, and then
-    // this drops some handles of several.
-    let closing = tokio::task::spawn_blocking(move || drop((parts.edge, parts.admin, parts.store)));
+    // Closing waits for the disk, so every handle of ours goes there: the last one must not be dropped on
+    // this thread. When requests or tasks are left they hold the store too, and then these are some of several.
+    let closing = tokio::task::spawn_blocking(move || drop(parts));
     let closed = timeout_at(deadline, closing).await.is_ok();
     if answered && written && closed { Stopped::Drained } else { Stopped::Overdue }
 }
