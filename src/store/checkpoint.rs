@@ -4,23 +4,29 @@
 //! little ahead. So when the log has grown past [`HARD_LIMIT`], the writer is held for the last bit:
 //! by a lock of our own, because waiting for SQLite's would starve.
 
+use std::ffi::c_int;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
-use super::{Loss, StoreError, file, schema, scrub};
+use super::{Loss, StoreError, schema, scrub};
 
-/// Below this the log is left alone: a reader's cost, and what a start has to recover, stay small.
-const SOFT_LIMIT: u64 = 4 << 20;
+/// With fewer pages (4 MiB) the log is left alone: a page that is written often is moved seldom.
+const SOFT_LIMIT: u32 = 1 << 10;
 
-/// Above this the writer is held while the rest is moved: bounds the log at about this plus what is
-/// written while a checkpoint runs.
-const HARD_LIMIT: u64 = 64 << 20;
+/// With more pages (16 MiB) the writer is held while the rest is moved: bounds the log at about this plus what
+/// is written while a checkpoint runs.
+const HARD_LIMIT: u32 = 1 << 12;
+
+/// As much of its length, in bytes, as the log keeps when it starts over: a commit that overwrites what is there
+/// costs the disk a third of one that makes the file longer.
+const LENGTH_KEPT: i64 = 32 << 20;
 
 /// How often the log's size is looked at while commits happen.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -45,8 +51,8 @@ pub(super) struct Checkpointer {
 
 #[derive(Default)]
 struct Signal {
-    /// Set by the writer, cleared by the checkpointer.
-    commits: AtomicBool,
+    /// Pages in the log after the last commit; taken by the checkpointer.
+    pages: AtomicU32,
     /// Held by the writer for a transaction, by the checkpointer for the last bit of the log.
     turn: Mutex<()>,
     /// Set by the checkpointer while it waits for `turn`, so that the writer steps aside.
@@ -65,8 +71,14 @@ impl Bell {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn ring(&self) {
-        self.0.commits.store(true, Ordering::Relaxed);
+    /// Learns of each commit of `writer`, and how long the log is then.
+    pub(super) fn listen(&self, writer: &mut Connection) -> rusqlite::Result<()> {
+        writer.pragma_update(None, "journal_size_limit", LENGTH_KEPT)?;
+        let signal = self.0.clone();
+        writer.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
+            signal.pages.store(pages.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }))
     }
 }
 
@@ -75,9 +87,9 @@ impl Checkpointer {
         let connection = schema::connect(path)?;
         connection.busy_timeout(PATIENCE)?;
         let signal = Arc::new(Signal::default());
-        let (shared, log) = (signal.clone(), file::wal_of(path));
+        let shared = signal.clone();
         let thread = thread::Builder::new().name("store-checkpoint".into());
-        let thread = thread.spawn(move || run(&connection, &log, &shared));
+        let thread = thread.spawn(move || run(&connection, &shared));
         let thread = thread.map_err(|source| StoreError::File { path: "store-checkpoint".into(), source })?;
         Ok(Self { signal, thread })
     }
@@ -124,15 +136,13 @@ impl Checkpointer {
     }
 }
 
-fn run(connection: &Connection, log: &Path, signal: &Signal) {
+fn run(connection: &Connection, signal: &Signal) {
     while !closing_after(signal, PERIOD) {
-        if !signal.commits.swap(false, Ordering::Relaxed) {
-            continue;
-        }
-        if size(log) > SOFT_LIMIT {
+        let pages = signal.pages.swap(0, Ordering::Relaxed);
+        if pages > SOFT_LIMIT {
             checkpoint(connection, "PASSIVE");
         }
-        if size(log) > HARD_LIMIT {
+        if pages > HARD_LIMIT {
             // Most of what came meanwhile, so that the hold is short.
             checkpoint(connection, "PASSIVE");
             signal.wanted.store(true, Ordering::Release);
@@ -142,10 +152,6 @@ fn run(connection: &Connection, log: &Path, signal: &Signal) {
         }
     }
     checkpoint(connection, "TRUNCATE");
-}
-
-fn size(log: &Path) -> u64 {
-    log.metadata().map_or(0, |log| log.len())
 }
 
 fn closing_after(signal: &Signal, wait: Duration) -> bool {

@@ -27,10 +27,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Losses are logged at most this often; the counters have every one.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// The log may keep this much of its file when it starts over, so that most commits overwrite blocks
-/// that exist instead of growing the file.
-const WAL_KEPT: u64 = 4 << 20;
-
 /// Pages that the writer keeps in memory, in KiB: the right edges of the indexes and more.
 const CACHE_KIB: i64 = 16 << 10;
 
@@ -53,13 +49,13 @@ struct LossLog {
 }
 
 pub(super) fn start(
-    connection: Connection,
+    mut connection: Connection,
     inbox: Arc<Inbox>,
     limits: Limits,
     counters: Arc<Counters>,
     checkpoints: Bell,
 ) -> Result<JoinHandle<()>, StoreError> {
-    connection.pragma_update(None, "journal_size_limit", WAL_KEPT as i64)?;
+    checkpoints.listen(&mut connection)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let logged = LossLog::default();
     let writer = Writer { connection, inbox, limits, counters, checkpoints, held: None, trouble_since: None, logged };
@@ -103,7 +99,6 @@ impl Writer {
             // Each job is told how its commit went.
             let _ = self.commit(None, &mut jobs);
         }
-        self.checkpoints.ring();
     }
 
     /// One transaction with the events and the jobs; after `commit` returned, a crash loses nothing of

@@ -28,6 +28,10 @@ use crate::store::{Event, StoreError};
 /// brought.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
+/// Between the beginnings of two writes of acks: short, because what a crash keeps from being written is sent again,
+/// but long against a commit, so that many acks share one.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
+
 /// Results that may wait for being written: beyond that no call is started, because each of them
 /// would be repeated after a crash.
 const MOST_UNWRITTEN: usize = 4096;
@@ -47,6 +51,8 @@ pub(super) struct Driver {
     /// Something was appended since the last look.
     stale: bool,
     looked: Instant,
+    /// When the next write may begin.
+    next_write: Instant,
     /// No look and no write before this.
     paused_until: Instant,
 }
@@ -85,6 +91,7 @@ impl Driver {
             writing: false,
             stale: true,
             looked: now,
+            next_write: now,
             paused_until: now,
         }
     }
@@ -178,12 +185,13 @@ impl Driver {
         }
     }
 
-    /// Writes everything that is known, unless a write is under way: the next one takes more at once.
+    /// Writes everything that is known, unless a write is under way or just was: the next one takes more at once.
     fn write_acks(&mut self) {
-        if self.writing || self.acks.is_empty() || Instant::now() < self.paused_until {
+        let now = Instant::now();
+        if self.writing || self.acks.is_empty() || now < self.next_write.max(self.paused_until) {
             return;
         }
-        self.writing = true;
+        (self.writing, self.next_write) = (true, now + WRITE_PAUSE);
         let (acks, store) = (mem::take(&mut self.acks), self.delivery.store.clone());
         self.tasks.spawn(async move {
             let acks = Arc::new(acks);
@@ -302,14 +310,15 @@ impl Driver {
         (self.looked + pause.min(self.delivery.settings.poll)).max(self.paused_until)
     }
 
-    /// When there is something to do though nothing happens: a look, a probe, a paused write.
+    /// When there is something to do though nothing happens: a look, a probe, a write.
     fn wake_at(&self) -> Instant {
         let now = clock::now();
         let probes = self.lanes.values().filter(|lane| !lane.ready.is_empty());
         let probe = probes.filter_map(|lane| lane.breaker.next_probe()).min();
         let probe = probe.map(|probe| Instant::now() + probe.since(now).max(LOOK_PAUSE));
         let look = if self.looking { Instant::now() + self.delivery.settings.poll } else { self.next_look() };
-        probe.map_or(look, |probe| probe.min(look))
+        let write = (!self.writing && !self.acks.is_empty()).then(|| self.next_write.max(self.paused_until));
+        [probe, write].into_iter().flatten().fold(look, Instant::min)
     }
 
     /// Ends: no new calls, those under way until the deadline, then the last write. A call that is cut
