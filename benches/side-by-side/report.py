@@ -36,7 +36,7 @@ def chart(parts, note):
         longest = max(it.cpu_us for it in part.results.values())
         for name, it in part.results.items():
             width = max(2, it.cpu_us / longest * WIDTH)
-            kind = "ours" if name.startswith("reaid") else "other"
+            kind = "ours" if name.startswith("reaid") or "reaid" not in part.results else "other"
             body.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
             body.append(f'<rect x="{LABEL}" y="{y}" width="{width:.0f}" height="{BAR}" rx="3" class="{kind}"/>')
             body.append(f'<text x="{LABEL + width + 8:.0f}" y="{y + 15}">{it.cpu_us:.1f} µs</text>')

@@ -47,7 +47,7 @@ def machine():
     version = lambda *command: (lambda it: (it.stdout + it.stderr).splitlines()[0])(
         subprocess.run(command, capture_output=True, text=True))
     return (f"{cpu}, {os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, load {os.getloadavg()[0]:.1f} at the start; "
-            f"{version('nginx', '-v').split(': ')[1]}, {version('haproxy', '-v').split(' 20')[0]}, {version('rustc', '--version')}")
+            f"{version('nginx', '-v').split(': ')[1]}, {version('haproxy', '-v').split(' 20')[0]}, {version('rustc', '--version').split(' (')[0]}")
 
 
 def rounds(names, tls, ask, click, options):
@@ -147,10 +147,10 @@ def stalled(click, options):
 
 def growth(click, options):
     """What a click costs by the number of connections, and by that of distinct links."""
-    results = {}
+    by_connections, by_links = {}, {}
     for count in (1, 10, 100, 1000, 10_000):
         ask = lambda server: closed_loop(server, server.url(click.target), HOST, options.seconds, count)
-        results[f"{count:,} connections"] = rounds([REAID], False, ask, click, options)[REAID]
+        by_connections[f"{count:,} connection{'s' * (count > 1)}"] = rounds([REAID], False, ask, click, options)[REAID]
     script = click.folder / "links.lua"
     for count in (1, 100, 1000, 4000, 10_000, 100_000):
         links = (click.sign(2, at % 500, f"shop.example/kaffe/no-{at}?part=cup".encode()) for at in range(count))
@@ -158,8 +158,9 @@ def growth(click, options):
         script.write_text(f"local paths, at = {{{paths}}}, 0\n"
                           "function request() at = at % #paths + 1; return wrk.format(nil, paths[at]) end\n")
         ask = closed(click, options, script=script)
-        results[f"{count:,} links"] = rounds([REAID], False, ask, click, options)[REAID]
-    return [Part("Growth of the edge", results, "100 connections")]
+        by_links[f"{count:,} link{'s' * (count > 1)}"] = rounds([REAID], False, ask, click, options)[REAID]
+    return [Part("A click, by connections", by_connections, "100 connections"),
+            Part(f"A click, by links in use, {CONNECTIONS} connections", by_links, "1 link")]
 
 
 MODES = {"keep-alive": keep_alive, "connections": connections, "handshakes": handshakes, "http2": http2, "pixels": pixels,
@@ -174,12 +175,13 @@ def main():
     parser.add_argument("--folder", help="where reaid's database lies: the disk that is measured with")
     parser.add_argument("--only", action="append", choices=MODES, help="may be repeated")
     parser.add_argument("--as-built", action="store_true", help="take the programs that are built already")
-    parser.add_argument("--svg", type=Path, help="where to draw the chart")
+    parser.add_argument("--svg", type=Path, help="where to draw the servers; `-growth` beside it")
     options = parser.parse_args()
     if options.quick:
         options.seconds, options.rounds = 2, 1
     install(not options.as_built)
-    print(machine(), flush=True)
+    where = machine()
+    print(where, flush=True)
     with tempfile.TemporaryDirectory(prefix="side-by-side-", dir=options.folder) as folder:
         click = Click(Path(folder))
         measured = []
@@ -188,7 +190,11 @@ def main():
             measured += parts
             print(*(f"\n{part.table()}" for part in parts), flush=True)
     if options.svg:
-        options.svg.write_text(chart([part for part in measured if len(part.results) == len(SERVERS)], machine()))
+        beside = [part for part in measured if set(part.results) == set(SERVERS)]
+        grown = [part for part in measured if part.title.startswith("A click, by")]
+        for file, parts in (options.svg, beside), (options.svg.with_stem(f"{options.svg.stem}-growth"), grown):
+            if parts:
+                file.write_text(chart(parts, where))
 
 
 if __name__ == "__main__":

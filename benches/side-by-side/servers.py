@@ -32,6 +32,8 @@ CONFIG = """
 listen = ["127.0.0.1:{port}"]
 base_url = "{scheme}://{host}"
 {tls}
+[edge.limits]
+connections_per_address = 20000
 [admin]
 listen = "127.0.0.1:{admin}"
 token = {{ file = "admin-token" }}
