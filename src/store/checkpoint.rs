@@ -71,7 +71,7 @@ impl Bell {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns of each commit of `writer`, and how long the log is then.
+    /// Learns of each commit of `writer` how long the log is then, and has it keep its length.
     pub(super) fn listen(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         writer.pragma_update(None, "journal_size_limit", LENGTH_KEPT)?;
         let signal = self.0.clone();

@@ -29,7 +29,7 @@ use crate::store::{Event, StoreError};
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Between the beginnings of two writes of acks: short, because what a crash keeps from being written is sent again,
-/// but long against a commit, so that many acks share one.
+/// but long against a commit, so that many acks share one. In a drain there is none.
 const WRITE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Results that may wait for being written: beyond that no call is started, because each of them
@@ -51,8 +51,9 @@ pub(super) struct Driver {
     /// Something was appended since the last look.
     stale: bool,
     looked: Instant,
-    /// When the next write may begin.
-    next_write: Instant,
+    wrote: Instant,
+    /// Between the beginnings of two writes.
+    write_pause: Duration,
     /// No look and no write before this.
     paused_until: Instant,
 }
@@ -91,7 +92,8 @@ impl Driver {
             writing: false,
             stale: true,
             looked: now,
-            next_write: now,
+            wrote: now,
+            write_pause: WRITE_PAUSE,
             paused_until: now,
         }
     }
@@ -188,10 +190,10 @@ impl Driver {
     /// Writes everything that is known, unless a write is under way or just was: the next one takes more at once.
     fn write_acks(&mut self) {
         let now = Instant::now();
-        if self.writing || self.acks.is_empty() || now < self.next_write.max(self.paused_until) {
+        if self.next_write().is_none_or(|due| now < due) {
             return;
         }
-        (self.writing, self.next_write) = (true, now + WRITE_PAUSE);
+        (self.writing, self.wrote) = (true, now);
         let (acks, store) = (mem::take(&mut self.acks), self.delivery.store.clone());
         self.tasks.spawn(async move {
             let acks = Arc::new(acks);
@@ -310,6 +312,12 @@ impl Driver {
         (self.looked + pause.min(self.delivery.settings.poll)).max(self.paused_until)
     }
 
+    /// None while there is nothing to write, or a write is under way.
+    fn next_write(&self) -> Option<Instant> {
+        let waits = !self.writing && !self.acks.is_empty();
+        waits.then(|| (self.wrote + self.write_pause).max(self.paused_until))
+    }
+
     /// When there is something to do though nothing happens: a look, a probe, a write.
     fn wake_at(&self) -> Instant {
         let now = clock::now();
@@ -317,14 +325,16 @@ impl Driver {
         let probe = probes.filter_map(|lane| lane.breaker.next_probe()).min();
         let probe = probe.map(|probe| Instant::now() + probe.since(now).max(LOOK_PAUSE));
         let look = if self.looking { Instant::now() + self.delivery.settings.poll } else { self.next_look() };
-        let write = (!self.writing && !self.acks.is_empty()).then(|| self.next_write.max(self.paused_until));
-        [probe, write].into_iter().flatten().fold(look, Instant::min)
+        [probe, self.next_write()].into_iter().flatten().fold(look, Instant::min)
     }
 
     /// Ends: no new calls, those under way until the deadline, then the last write. A call that is cut
     /// off leaves its event waiting. Says whether there was none.
     async fn drain(mut self) -> bool {
         let deadline = Instant::now() + self.delivery.settings.drain;
+        // What is known is written at once: nothing wakes this for what waits.
+        self.write_pause = Duration::ZERO;
+        self.write_acks();
         while let Ok(Some(done)) = timeout_at(deadline, self.tasks.join_next()).await {
             self.take(done);
             self.write_acks();
@@ -369,3 +379,6 @@ fn judge(lane: &Lane, settings: &Settings, row: &Waiting, verdict: Verdict, now:
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
