@@ -63,15 +63,22 @@ impl Lane {
         (self.ready.len() as u64) < self.window()
     }
 
+    /// Whether there is something to do that may be done now.
+    pub(super) fn is_free(&self, now: Timestamp) -> bool {
+        let may_call = match self.breaker.open_since() {
+            None => self.calls < self.window(),
+            Some(_) => self.breaker.next_probe().is_some_and(|probe| probe <= now),
+        };
+        may_call && !self.ready.is_empty()
+    }
+
     /// The next thing to do, if anything may be done now. `oldest` is the age limit as a time: what
     /// happened before has expired.
     pub(super) fn next(&mut self, now: Timestamp, oldest: Timestamp) -> Option<Next> {
-        let row = self.ready.front()?;
-        let full = self.calls >= self.window();
-        if self.breaker.next_probe().map_or(full, |probe| now < probe) {
+        if !self.is_free(now) {
             return None;
         }
-        if row.since < oldest {
+        if self.ready.front()?.since < oldest {
             return self.ready.pop_front().map(Next::Expire);
         }
         let probe = match self.breaker.permit(now) {
@@ -100,31 +107,37 @@ pub(super) const EXPIRED: &str = "expired";
 /// Given up because Raptor refused it.
 pub(super) const REJECTED: &str = "rejected";
 
+/// An open that waits.
+#[cfg(test)]
+pub(super) fn waiting(seq: i64, account: &str, since: Timestamp) -> Waiting {
+    use crate::store::{Agent, Event, EventId, Kind};
+    let event = Event {
+        id: EventId([0; 16]),
+        at: since,
+        kind: Kind::Open,
+        agent: Agent::Human,
+        verdict: None,
+        account: account.into(),
+        campaign: "demo".into(),
+        number: 0,
+        reaid: None,
+        page: None,
+        cookies: Default::default(),
+        withheld: false,
+    };
+    Waiting { seq, attempts: 0, since, event }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::{Agent, Event, EventId, Kind};
 
     const NOW: Timestamp = Timestamp::from_secs(1_796_000_000);
 
     fn row(seq: i64, since: Timestamp) -> Waiting {
-        let event = Event {
-            id: EventId([0; 16]),
-            at: since,
-            kind: Kind::Open,
-            agent: Agent::Human,
-            verdict: None,
-            account: "1234".into(),
-            campaign: "demo".into(),
-            number: 0,
-            reaid: None,
-            page: None,
-            cookies: Default::default(),
-            withheld: false,
-        };
-        Waiting { seq, attempts: 0, since, event }
+        waiting(seq, "1234", since)
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! came late and what was given up is counted by reason ([`Counters`]).
 
 pub mod breaker;
+mod calls;
 mod counters;
 mod delivery;
 mod door;
 mod driver;
 mod lane;
+mod lanes;
 mod recorder;
 mod withheld;
 

@@ -5,25 +5,11 @@ use std::collections::HashMap;
 use tokio::time::timeout;
 
 use super::*;
-use crate::store::{Agent, EventId, Kind, Limits, State, Store};
-use crate::tracking::Counters;
-
-fn opened() -> Event {
-    Event {
-        id: EventId([0; 16]),
-        at: clock::now(),
-        kind: Kind::Open,
-        agent: Agent::Human,
-        verdict: None,
-        account: "1234".into(),
-        campaign: "demo".into(),
-        number: 0,
-        reaid: None,
-        page: None,
-        cookies: Default::default(),
-        withheld: false,
-    }
-}
+use crate::raptor::Client;
+use crate::store::outbox::Fate;
+use crate::store::{Limits, State, Store};
+use crate::tracking::lane::waiting;
+use crate::tracking::{Counters, Settings, VisitorOf, Withheld};
 
 fn driver(store: &Store) -> Driver {
     let client = Client::new(&"http://127.0.0.1:1".parse().unwrap(), "test", HashMap::new(), false).unwrap();
@@ -38,12 +24,13 @@ async fn at_the_end_what_is_known_is_written_though_a_call_does_not_end() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("reaid.db"), Limits::of_size(1 << 30)).unwrap();
     store.set_door(|_| State::Waiting);
-    drop(store.append(opened()));
+    drop(store.append(waiting(1, "1234", clock::now()).event));
     store.flush().await;
     let mut driver = driver(&store);
     driver.tasks.spawn(std::future::pending());
     driver.tasks.spawn(async { Done::Noted(Ok(())) });
-    driver.acks.push(Ack { seq: 1, account: "1234".into(), fate: Fate::Delivered, answer: None });
+    let ack = Ack { seq: 1, account: "1234".into(), fate: Fate::Delivered, answer: None };
+    driver.calls.lanes().keep(vec![ack]);
     driver.wrote = Instant::now();
     let draining = tokio::spawn(driver.drain());
     let written = async {
