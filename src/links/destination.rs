@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
+use memchr::memchr3;
 use percent_encoding::{AsciiSet, percent_encode};
 use url::Url;
 
@@ -97,24 +98,27 @@ impl Destination {
             return Err(DestinationError::Backslash);
         }
         let (scheme, rest) = split_scheme(&written)?;
-        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (authority, rest) = rest.split_at(memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
         if authority.contains('@') {
             return Err(DestinationError::Userinfo);
         }
-        // What follows a host cannot be wrong. Without one, more slashes may follow, and a host behind them.
-        let end = if authority.is_empty() { written.len() } else { scheme.len() + authority.len() };
-        let parsed = Url::parse(&written[..end]).map_err(|e| DestinationError::Invalid(e.to_string()))?;
-        let host = parsed.host_str().unwrap_or_default().to_owned();
-        let (written_host, port) = split_port(authority)?;
-        let written_host = same_host(written_host, &host)?;
         let rest: Cow<'_, str> = percent_encode(rest.as_bytes(), SPACE).into();
-        let url = [scheme, written_host, port, &rest].concat();
-        let len = url.strip_prefix("https://").unwrap_or(&url).len();
-        if len > MAX_LEN {
-            return Err(DestinationError::TooLong(len));
-        }
-        let effective_port = parsed.port_or_known_default().unwrap_or_default();
-        Ok(Self { url, host, port: parsed.port(), effective_port })
+        let destination = if is_plain(authority) {
+            let effective_port = if scheme.len() == "https://".len() { 443 } else { 80 };
+            let (url, host) = ([scheme, authority, &rest].concat(), authority.to_ascii_lowercase());
+            Self { url, host, port: None, effective_port }
+        } else {
+            // What follows a host cannot be wrong. Without one, more slashes may follow, and a host behind them.
+            let end = if authority.is_empty() { written.len() } else { scheme.len() + authority.len() };
+            let parsed = Url::parse(&written[..end]).map_err(|e| DestinationError::Invalid(e.to_string()))?;
+            let host = parsed.host_str().unwrap_or_default().to_owned();
+            let (written_host, port) = split_port(authority)?;
+            let url = [scheme, same_host(written_host, &host)?, port, &rest].concat();
+            let effective_port = parsed.port_or_known_default().unwrap_or_default();
+            Self { url, host, port: parsed.port(), effective_port }
+        };
+        let len = destination.url.strip_prefix("https://").unwrap_or(&destination.url).len();
+        if len <= MAX_LEN { Ok(destination) } else { Err(DestinationError::TooLong(len)) }
     }
 
     /// The URL: visible ASCII.
@@ -169,9 +173,8 @@ impl Destination {
 /// What a browser strips before it looks: spaces and control characters at the ends; tab, CR and LF
 /// everywhere. Other white space is not stripped: a browser encodes it.
 fn strip(written: &str) -> Cow<'_, str> {
-    let is_stripped = |byte: u8| matches!(byte, b'\t' | b'\r' | b'\n');
     let trimmed = written.trim_matches(|c: char| c <= ' ');
-    if !trimmed.bytes().any(is_stripped) {
+    if memchr3(b'\t', b'\r', b'\n', trimmed.as_bytes()).is_none() {
         return Cow::Borrowed(trimmed);
     }
     trimmed.chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect()
@@ -186,6 +189,15 @@ fn split_scheme(url: &str) -> Result<(&str, &str), DestinationError> {
         }
     }
     Err(DestinationError::Scheme)
+}
+
+/// Whether this is a host that a browser only turns into lower case, which most are: no port, no letters but
+/// ASCII and no A-label (which holds two hyphens), no number at the end.
+fn is_plain(authority: &str) -> bool {
+    let last = authority.rsplit('.').next().unwrap_or_default();
+    last.starts_with(|c: char| c.is_ascii_alphabetic())
+        && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && !authority.contains("--")
 }
 
 /// The host, and the port with its colon or nothing; a colon alone means the scheme's own port. An
@@ -218,6 +230,7 @@ fn same_host<'a>(written: &'a str, parsed: &'a str) -> Result<&'a str, Destinati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(written: &str) -> Result<String, &'static str> {
         Destination::parse(written).map(|d| d.url).map_err(|e| e.kind())
@@ -295,6 +308,20 @@ mod tests {
             ("https://shop.example/#?reaid=x", "https://shop.example/#?reaid=x"),
         ] {
             assert_eq!(Destination::parse(written).unwrap().without_reserved().as_str(), kept);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn a_plain_host_is_what_the_url_standard_makes_of_it(
+            host in "([a-zA-Z0-9-]{0,5}|[xX][nN]-{1,2}[a-z0-9]{0,3}|0[xX])([.][a-zA-Z0-9-]{0,4}){0,3}"
+        ) {
+            if is_plain(&host) {
+                let url = Url::parse(&format!("https://{host}")).unwrap();
+                prop_assert_eq!(url.host_str().unwrap(), host.to_ascii_lowercase());
+            }
         }
     }
 }
