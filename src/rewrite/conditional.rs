@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use super::mask::starts_with;
 
 /// What a downlevel-hidden conditional comment encloses, up to the comment's end. `comment` covers all
@@ -23,7 +25,8 @@ pub(super) fn content(html: &[u8], comment: Range<usize>) -> Option<Range<usize>
 
 /// Whether bytes inside a comment would end it.
 pub(super) fn ends_comment(bytes: &[u8]) -> bool {
-    bytes.windows(3).any(|three| three == b"-->") || bytes.windows(4).any(|four| four == b"--!>")
+    let mut ends = memchr_iter(b'>', bytes).map(|at| &bytes[..at]);
+    ends.any(|before| before.ends_with(b"--") || before.ends_with(b"--!"))
 }
 
 /// The bytes between the delimiters; a comment that never ends has no second one. None for what is only

@@ -50,6 +50,12 @@ pub(super) struct Unread<'a> {
     pub(super) reason: Reason,
 }
 
+impl Unread<'_> {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(self.raw).into_owned()
+    }
+}
+
 impl<'a> Draft<'a> {
     pub(super) fn new(options: Options<'a>) -> Self {
         Self {
@@ -78,11 +84,8 @@ impl<'a> Draft<'a> {
             Ok(url) => (Outcome::Rewritten { url: url.text().to_owned() }, Some(url)),
             Err(reason) => (Outcome::Left { reason }, None),
         };
-        let original = match &link.target {
-            Ok(value) => value.text().to_owned(),
-            Err(unread) => String::from_utf8_lossy(unread.raw).into_owned(),
-        };
-        self.remark(number, &original, &link, &outcome);
+        self.remark(number, &link, &outcome);
+        let original = link.target.map_or_else(|unread| unread.text(), Value::into_text);
         self.links.push(Link { number, original, outcome, part: self.part.clone(), text: link.text });
         url
     }
@@ -110,8 +113,9 @@ impl<'a> Draft<'a> {
             return Err(Reason::UnclearMarkup);
         }
         let url = rules.apply(value, u16::try_from(number).map_err(|_| Reason::TooMany)?)?;
-        // A merge field may hold anything.
-        if link.place == Place::Comment && ends_comment(url.escaped(Quote::Double).as_bytes()) {
+        // A merge field may hold anything, all else is escaped.
+        let may_end_comment = link.place == Place::Comment && url.fields_hold('>');
+        if may_end_comment && ends_comment(url.escaped(Quote::Double).as_bytes()) {
             return Err(Reason::EndsComment);
         }
         if !url.text().is_ascii() && charset::encode(url.text(), link.encoding).is_none() {
@@ -120,15 +124,16 @@ impl<'a> Draft<'a> {
         Ok(url)
     }
 
-    fn remark(&mut self, number: usize, original: &str, link: &Candidate<'_>, outcome: &Outcome) {
+    fn remark(&mut self, number: usize, link: &Candidate<'_>, outcome: &Outcome) {
+        let original = || link.target.as_ref().map_or_else(Unread::text, |value| value.text().to_owned());
         let (errors, warnings) = match &link.target {
             Ok(value) => (self.lint.errors(value, outcome), lint::warnings(value, outcome)),
             Err(unread) => (lint::unread(unread.reason).into_iter().collect(), vec![]),
         };
-        let finding = |(code, message)| Finding { number, original: original.to_owned(), code, message };
+        let finding = |(code, message)| Finding { number, original: original(), code, message };
         self.errors.extend(errors.into_iter().map(finding));
         let warning = |(code, message)| {
-            let (number, original) = (Some(number), Some(original.to_owned()));
+            let (number, original) = (Some(number), Some(original()));
             Warning { number, original, code, message }
         };
         self.warnings.extend(warnings.into_iter().map(warning));

@@ -22,14 +22,16 @@ const INLINE: [&str; 16] =
 /// is collapsed, character references are decoded.
 pub(super) fn of(html: &[u8], link: &Target, encoding: &'static Encoding) -> String {
     let readable = |raw: &[u8]| collapsed(&htmlize::unescape(encoding.decode_without_bom_handling(raw).0));
-    let Some(tag) = Tag::at(&html[link.tag.clone()]) else { return String::new() };
-    let content = content(html, link, &tag);
+    let start = &html[link.tag.clone()];
+    if start.len() > tag::MAX_LENGTH {
+        return String::new();
+    }
+    let content = content(html, link);
     let shown = readable(&content.text);
     if !shown.is_empty() {
         return shown;
     }
-    let attributes =
-        Tag::with_attributes(&html[link.tag.clone()]).map(|(_, attributes)| attributes).unwrap_or_default();
+    let attributes = Tag::with_attributes(start).map(|(_, attributes)| attributes).unwrap_or_default();
     let own = ["alt", "title", "aria-label"].map(|name| tag::value_of(&attributes, name));
     let candidates = content.alt.into_iter().chain(own.into_iter().flatten());
     candidates.map(readable).find(|label| !label.is_empty()).unwrap_or_default()
@@ -42,18 +44,21 @@ struct Content<'h> {
     alt: Option<&'h [u8]>,
 }
 
-fn content<'h>(html: &'h [u8], link: &Target, tag: &Tag<'h>) -> Content<'h> {
+fn content<'h>(html: &'h [u8], link: &Target) -> Content<'h> {
     let mut content = Content::default();
+    let start = &html[link.tag.clone()];
+    let (name, _) = tag::name(&start[1..]).unwrap_or_default();
     let rest = &html[link.tag.end..];
     let mut rest = &rest[..rest.len().min(MAX_CONTENT)];
     if link.place == Place::Comment {
         rest = &rest[..memmem::find(rest, b"-->").unwrap_or(rest.len())];
     }
-    let is_over = tag.is("area") || tag.is_self_closing && !tag.is("a");
+    let is_self_closing = || Tag::at(start).is_some_and(|tag| tag.is_self_closing);
+    let is_over = name.eq_ignore_ascii_case(b"area") || !name.eq_ignore_ascii_case(b"a") && is_self_closing();
     while !is_over && content.text.len() < 4 * MAX_LABEL {
         let (text, markup) = rest.split_at(memchr(b'<', rest).unwrap_or(rest.len()));
         content.text.extend_from_slice(text);
-        match content.step(markup, tag) {
+        match content.step(markup, name) {
             Some(length) => rest = &markup[length..],
             None => break,
         }
@@ -63,7 +68,7 @@ fn content<'h>(html: &'h [u8], link: &Target, tag: &Tag<'h>) -> Content<'h> {
 
 impl<'h> Content<'h> {
     /// How much of the markup is no text; None where the link ends.
-    fn step(&mut self, markup: &'h [u8], link: &Tag<'h>) -> Option<usize> {
+    fn step(&mut self, markup: &'h [u8], link: &[u8]) -> Option<usize> {
         if markup.starts_with(b"<!--") {
             return memmem::find(markup, b"-->").map(|end| end + 3);
         }
@@ -74,7 +79,7 @@ impl<'h> Content<'h> {
             self.text.push(b'<');
             return Some(1);
         };
-        let is_end = tag.is_end && tag.name.eq_ignore_ascii_case(link.name) || !tag.is_end && tag.is("a");
+        let is_end = tag.is_end && tag.name.eq_ignore_ascii_case(link) || !tag.is_end && tag.is("a");
         if is_end {
             return None;
         }
@@ -99,14 +104,16 @@ fn collapsed(text: &str) -> String {
     let is_invisible = |c: char| {
         matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}') || c.is_control()
     };
-    let (mut label, mut is_between) = (String::new(), false);
+    let (mut label, mut is_between) = (String::with_capacity(text.len().min(MAX_LABEL)), false);
     for character in text.chars() {
         if character.is_whitespace() {
             is_between = !label.is_empty();
         } else if !is_invisible(character) {
-            label.extend(is_between.then_some(' '));
+            if is_between {
+                label.push(' ');
+                is_between = false;
+            }
             label.push(character);
-            is_between = false;
         }
     }
     match label.char_indices().nth(MAX_LABEL) {

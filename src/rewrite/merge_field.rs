@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr2, memchr3};
+
 /// Words inside a merge field that mean an e-mail address on most platforms, beside the configured
 /// attribute.
 const ADDRESS_WORDS: [&str; 4] = ["email", "emailaddress", "email_address", "emailaddr"];
@@ -52,14 +54,9 @@ const BLOCKS: [&str; 17] = [
 /// The places of all merge fields in `text`, in order, none inside another.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let mut fields: Vec<Range<usize>> = Vec::new();
-    // What most links are.
-    if !text.bytes().any(|byte| matches!(byte, b'{' | b'%' | b'[' | b'|')) {
-        return fields;
-    }
-    for (start, pair) in text.as_bytes().windows(2).enumerate() {
+    for start in marks(text) {
         let inside_the_last = || fields.last().is_some_and(|last| start < last.end);
-        if is_opener(pair)
-            && !inside_the_last()
+        if !inside_the_last()
             && let Some(length) = field_length(capped(&text[start..]))
         {
             fields.push(start..start + length);
@@ -68,31 +65,34 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
     fields
 }
 
-fn is_opener(pair: &[u8]) -> bool {
-    matches!(pair, b"${" | b"{{" | b"%%" | b"[[" | b"*|" | b"<%")
+/// Wherever a field or a block may begin.
+fn marks(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    // Each has one of these bytes, most links have none.
+    let has_none = memchr3(b'{', b'%', b'[', bytes).is_none() && memchr2(b'|', b'<', bytes).is_none();
+    let pairs = if has_none { &[] } else { bytes }.windows(2).enumerate();
+    let begins =
+        |pair: &[u8]| matches!(pair, b"${" | b"{{" | b"{%" | b"%%" | b"[[" | b"*|" | [b'<', b'%' | b'#' | b'/']);
+    pairs.filter(move |(_, pair)| begins(pair)).map(|(at, _)| at)
 }
 
 /// What keeps a link from being split; `fields` are those of `text`.
 pub fn obstacle(text: &str, fields: &[Range<usize>]) -> Option<Obstacle> {
-    if !text.bytes().any(|byte| matches!(byte, b'{' | b'<' | b'%' | b'*' | b'[')) {
-        return None;
-    }
+    let is_open = |at: usize| {
+        let is_outside = !fields.iter().any(|field| field.contains(&at));
+        let never_ends =
+            |(open, close): &(&str, &str)| text[at..].strip_prefix(open).is_some_and(|it| !it.contains(close));
+        is_outside && OPENERS.iter().any(never_ends)
+    };
     let is_block = |at: usize| {
         let rest = &text.as_bytes()[at..];
         BLOCKS.iter().any(|block| rest.get(..block.len()).is_some_and(|it| it.eq_ignore_ascii_case(block.as_bytes())))
             || is_scriptlet(rest)
     };
-    let outside = |at: usize| !fields.iter().any(|field| field.contains(&at));
-    let is_open = |(at, pair): (usize, &[u8])| {
-        (is_opener(pair) || pair == b"{%")
-            && outside(at)
-            && OPENERS.iter().any(|(open, close)| text[at..].strip_prefix(open).is_some_and(|it| !it.contains(close)))
-    };
-    if text.as_bytes().windows(2).enumerate().any(is_open) {
+    if marks(text).any(is_open) {
         return Some(Obstacle::Open);
     }
-    let may_be_block = |byte: u8| matches!(byte, b'{' | b'<' | b'%' | b'*');
-    text.bytes().enumerate().any(|(at, byte)| may_be_block(byte) && is_block(at)).then_some(Obstacle::Block)
+    marks(text).any(is_block).then_some(Obstacle::Block)
 }
 
 /// `<% if (x) { %>`: code, where `<%=`, `<%-` and `<%@` write something.

@@ -23,14 +23,14 @@ pub struct Parts {
 impl Parts {
     /// Splits a link; None when a merge field stands outside its query.
     pub fn of(link: &Value) -> Option<Self> {
+        if link.fields().is_empty() {
+            return Some(Self { destination: link.clone(), moved: Value::default() });
+        }
         let end = link.text().len();
         let fragment = link.find(&(0..end), |byte| byte == b'#').unwrap_or(end);
         let query = link.find(&(0..fragment), |byte| byte == b'?').map_or(fragment, |mark| mark + 1);
         if link.fields().iter().any(|field| field.start < query || field.end > fragment) {
             return None;
-        }
-        if link.fields().is_empty() {
-            return Some(Self { destination: link.clone(), moved: Value::default() });
         }
         let parameters = parameters(link, query..fragment);
         let open = open_names(link, &parameters);

@@ -97,8 +97,7 @@ impl Rules<'_> {
 
     /// The signed part, what moved out of the destination, and last the recipient.
     fn click_url(&self, destination: &Destination, shop: &Shop, number: u16, moved: &Value) -> Value {
-        let mut url = Value::default();
-        url.push_text(&self.options.linker.click_url(destination, number, shop));
+        let mut url = Value::from(self.options.linker.click_url(destination, number, shop));
         url.push_text("?");
         if !moved.text().is_empty() {
             url.push_part(moved, 0..moved.text().len());

@@ -19,8 +19,8 @@ const IN_PAGE: &str = "a, area[href], base[href], img[src], rbody, svg, math, se
     v\\:shape, v\\:shapetype, v\\:group, v\\:rect, v\\:roundrect, v\\:oval, v\\:image, v\\:line, v\\:polyline, v\\:curve, \
     v\\:arc, v\\:background, v\\:textbox, v\\:fill";
 
-/// What is looked at elsewhere: whatever has a target.
-const ELSEWHERE: &str = "a, [href], svg, math, select, frameset, template, col";
+/// What is looked at elsewhere: everything, for such parts are small, and setting up each selector costs more.
+const ELSEWHERE: &str = "*";
 
 /// A tag behind the end: seen, the end is no place inside a comment, a script or another tag.
 const PROBE: &[u8] = b"<rbody>";

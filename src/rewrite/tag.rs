@@ -37,9 +37,7 @@ impl<'h> Tag<'h> {
         let html = &html[..html.len().min(MAX_LENGTH)];
         let rest = html.strip_prefix(b"<")?;
         let is_end = rest.first() == Some(&b'/');
-        let name = rest.strip_prefix(b"/").unwrap_or(rest);
-        name.first().filter(|byte| byte.is_ascii_alphabetic())?;
-        let (name, mut rest) = split(name, |byte| is_space(byte) || matches!(byte, b'/' | b'>'));
+        let (name, mut rest) = name(rest.strip_prefix(b"/").unwrap_or(rest))?;
         loop {
             let (between, text) = split(rest, |byte| !is_space(byte) && byte != b'/');
             if text.first()? == &b'>' {
@@ -56,6 +54,12 @@ impl<'h> Tag<'h> {
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
+}
+
+/// The name that a tag has behind its `<` or `</`, and what follows it.
+pub(super) fn name(html: &[u8]) -> Option<(&[u8], &[u8])> {
+    html.first().filter(|byte| byte.is_ascii_alphabetic())?;
+    Some(split(html, |byte| is_space(byte) || matches!(byte, b'/' | b'>')))
 }
 
 /// The value of the first attribute of this name.

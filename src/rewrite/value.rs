@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr3;
+
 use super::entities;
 use super::html::Quote;
 use super::merge_field;
@@ -16,6 +18,13 @@ use super::merge_field;
 pub struct Value {
     text: String,
     fields: Vec<Range<usize>>,
+}
+
+impl From<String> for Value {
+    /// Text that holds no merge fields.
+    fn from(text: String) -> Self {
+        Self { text, fields: Vec::new() }
+    }
 }
 
 impl Value {
@@ -30,7 +39,7 @@ impl Value {
     }
 
     fn read<'r>(raw: &'r str, decode: impl Fn(&'r str) -> Cow<'r, str>) -> Self {
-        let mut value = Self { text: String::with_capacity(raw.len()), fields: Vec::new() };
+        let mut value = Self::from(String::with_capacity(raw.len()));
         let mut end = 0;
         for field in merge_field::find(raw) {
             value.push_stripped(&decode(&raw[end..field.start]));
@@ -42,8 +51,7 @@ impl Value {
     }
 
     fn push_stripped(&mut self, text: &str) {
-        let is_stripped = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r');
-        if text.bytes().any(is_stripped) {
+        if memchr3(b'\t', b'\n', b'\r', text.as_bytes()).is_some() {
             text.split(['\t', '\n', '\r']).for_each(|part| self.push_text(part));
         } else {
             self.push_text(text);
@@ -77,6 +85,11 @@ impl Value {
     /// The whole text, merge fields as written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same, when nothing else is asked any more.
+    pub(super) fn into_text(self) -> String {
+        self.text
     }
 
     /// The places of the merge fields.
