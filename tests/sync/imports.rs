@@ -117,10 +117,9 @@ async fn when_the_imports_of_today_are_spent_the_run_says_until_when_it_waits_an
     let calls = world.sandbox.actito().writing_calls;
     let run = world.sync().await.unwrap();
     assert_eq!((run.ended, run.imports, run.written, run.left), (Ended::Waiting, 0, 0, filled.len() as u64));
-    let until = run.waiting_until.unwrap();
-    assert!(until.ends_with("T00:00:00Z"), "{until}");
+    assert_eq!(run.waiting_until, Some(world.day_ends.rfc3339()));
     assert_eq!(world.sandbox.actito().writing_calls, calls);
-    assert_eq!(world.status().await.waiting_until, Some(until));
+    assert_eq!(world.status().await.waiting_until, run.waiting_until);
 }
 
 #[tokio::test]

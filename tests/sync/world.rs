@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use reaid::actito::{ApiKey, Client};
+use reaid::clock::{self, Timestamp};
 use reaid::config;
 use reaid::identity::{EmailAddress, Identities, Keyring, Secret};
 use reaid::sandbox::{Fault, FaultRule, Handle, Operation, Options, Sandbox, Service};
@@ -17,6 +18,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Of the sandbox's 60 profiles one has no address and one an invalid one.
 pub(crate) const WITH_ADDRESS: u64 = 58;
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// Calls that may be under way at once.
 pub(crate) const AT_ONCE: u64 = 4;
 
@@ -24,6 +27,8 @@ pub(crate) const AT_ONCE: u64 = 4;
 pub(crate) struct World {
     pub(crate) sandbox: Handle,
     pub(crate) job: Job,
+    /// When the day ends by which the job counts imports; the sandbox's ends sooner, as its time runs faster.
+    pub(crate) day_ends: Timestamp,
     pub(crate) folder: tempfile::TempDir,
     _stop: DropGuard,
 }
@@ -38,14 +43,21 @@ impl World {
         // Where time runs fast, a token would expire under every other call.
         let mut options = options;
         options.limits.token_lifetime = Duration::from_secs(1_000_000);
+        // The day of imports is six hours old at any time of ours: a midnight of ours would come within seconds where
+        // time runs fast, and early in a day the first imports are dearer.
+        let begun = clock::now().before(Duration::from_secs(6 * 3600)).secs();
+        let day_starts = Duration::from_secs(begun % DAY.as_secs());
+        options.limits.day_starts = day_starts;
         let sandbox = Sandbox::bind(options).await.unwrap();
         let (handle, stop) = (sandbox.handle(), CancellationToken::new());
         tokio::spawn(sandbox.run(stop.clone()));
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("reaid.db"), Limits::of_size(1 << 30)).unwrap();
-        let integration = integration(&handle, "Customers");
+        let mut integration = integration(&handle, "Customers");
+        integration.sync.quota_day_starts = day_starts;
         let job = job(integration, store);
-        Self { sandbox: handle, job, folder, _stop: stop.drop_guard() }
+        let day_ends = Timestamp::from_secs(begun).after(DAY);
+        Self { sandbox: handle, job, day_ends, folder, _stop: stop.drop_guard() }
     }
 
     pub(crate) async fn sync(&self) -> Result<Summary, SyncError> {
