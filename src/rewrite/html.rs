@@ -218,8 +218,11 @@ mod tests {
     #[test]
     fn comments_scripts_and_styles_hold_no_links() {
         for text in ["style", "script", "title", "textarea", "xmp", "iframe", "noembed", "noframes"] {
-            assert_eq!(values(&format!("<{text}><a href=x></{text}><a href=y>")), [("y", Quote::None)], "{text}");
+            for start in [text.to_owned(), format!("{text} x="), format!("{text} x = ")] {
+                assert_eq!(values(&format!("<{start}><a href=x></{text}><a href=y>")), [("y", Quote::None)], "{start}");
+            }
         }
+        assert_eq!(values("<a href=x><plaintext x=><a href=y>"), [("x", Quote::None)]);
         assert_eq!(values("<!--<a href=x>--><p title='<a href=x>'>"), []);
     }
 
