@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Transaction;
 use tokio::sync::Notify;
@@ -26,6 +26,9 @@ pub(super) struct Work {
 /// Bytes of pages that may wait for a commit, beside the number of events: a client writes the query,
 /// and a hundred thousand of the longest would fill the memory. Usual ones take 100 bytes.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
+
+/// So many events are worth a commit of their own at once; fewer wait until the writer has rested.
+const ENOUGH: usize = 32;
 
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
@@ -56,7 +59,8 @@ struct Waiting {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sleep {
     Awake,
-    ForAnything,
+    /// So many events, or a job.
+    ForEvents(usize),
     /// A batch is held back: events wait behind it, and must not hasten its next try.
     ForJobs,
 }
@@ -92,7 +96,9 @@ impl Inbox {
         if index == 0 {
             waiting.last = Some(waiting.commit.clone());
         }
-        self.wake(waiting, &[Sleep::ForAnything]);
+        if matches!(waiting.sleep, Sleep::ForEvents(wanted) if waiting.events.len() >= wanted) {
+            self.wake(waiting);
+        }
         ticket
     }
 
@@ -107,7 +113,7 @@ impl Inbox {
         let mut waiting = self.lock();
         if !waiting.closing {
             waiting.jobs.push(job);
-            self.wake(waiting, &[Sleep::ForAnything, Sleep::ForJobs]);
+            self.wake(waiting);
         }
     }
 
@@ -126,36 +132,49 @@ impl Inbox {
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closing = true;
-        self.wake(waiting, &[Sleep::ForAnything, Sleep::ForJobs]);
+        self.wake(waiting);
     }
 
-    /// Waits for something to do. While a batch is held back for another try, events stay here and
-    /// the wait ends after `pause`. `None` when all is done and the store is closing.
-    pub(super) fn take(&self, held_for: Option<Duration>) -> Option<Work> {
+    /// Waits for a job, for [`ENOUGH`] events, or from `rested` on for any. `None` when all is done and the store is
+    /// closing.
+    pub(super) fn take(&self, rested: Instant) -> Option<Work> {
         let mut waiting = self.lock();
         loop {
-            if !waiting.jobs.is_empty() || (held_for.is_none() && !waiting.events.is_empty()) {
-                return Some(Self::empty(waiting, held_for.is_none()));
+            let rest = rested.saturating_duration_since(Instant::now());
+            let wanted = if rest.is_zero() || waiting.closing { 1 } else { ENOUGH };
+            if !waiting.jobs.is_empty() || waiting.events.len() >= wanted {
+                return Some(Self::empty(waiting, true));
             }
-            if waiting.closing && held_for.is_none() {
+            if waiting.closing {
                 return None;
             }
-            waiting.sleep = if held_for.is_some() { Sleep::ForJobs } else { Sleep::ForAnything };
-            match held_for {
-                None => waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(pause) => {
-                    drop(self.ready.wait_timeout(waiting, pause).unwrap_or_else(PoisonError::into_inner));
-                    return Some(self.jobs_only());
-                }
-            }
-            waiting.sleep = Sleep::Awake;
+            let longest = (wanted > 1).then_some(rest);
+            waiting = self.sleep(waiting, Sleep::ForEvents(wanted), longest);
         }
     }
 
-    fn jobs_only(&self) -> Work {
+    /// Waits for jobs, at most for `pause`. While a batch is held back for another try, events stay here.
+    pub(super) fn take_jobs(&self, pause: Duration) -> Work {
         let mut waiting = self.lock();
-        waiting.sleep = Sleep::Awake;
+        if waiting.jobs.is_empty() {
+            waiting = self.sleep(waiting, Sleep::ForJobs, Some(pause));
+        }
         Self::empty(waiting, false)
+    }
+
+    fn sleep<'w>(
+        &self,
+        mut waiting: MutexGuard<'w, Waiting>,
+        sleep: Sleep,
+        longest: Option<Duration>,
+    ) -> MutexGuard<'w, Waiting> {
+        waiting.sleep = sleep;
+        let mut woken = match longest {
+            None => self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            Some(longest) => self.ready.wait_timeout(waiting, longest).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        woken.sleep = Sleep::Awake;
+        woken
     }
 
     fn empty(mut waiting: MutexGuard<'_, Waiting>, events_too: bool) -> Work {
@@ -176,8 +195,8 @@ impl Inbox {
         Work { batch: Some(Batch::new(judged.collect(), commit)), jobs }
     }
 
-    fn wake(&self, waiting: MutexGuard<'_, Waiting>, from: &[Sleep]) {
-        let sleeps = from.contains(&waiting.sleep);
+    fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
+        let sleeps = waiting.sleep != Sleep::Awake;
         drop(waiting);
         if sleeps {
             self.ready.notify_one();
@@ -192,7 +211,6 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use std::thread;
-    use std::time::Instant;
 
     use super::*;
     use crate::clock::Timestamp;
@@ -223,7 +241,7 @@ mod tests {
         let tickets = [inbox.append(long()), inbox.append(long()), inbox.append(long()), inbox.append(event())];
         assert_eq!(tickets.map(|ticket| ticket.is_claim()), [true, true, false, true]);
         assert_eq!(counters.lost(Loss::QueueFull), 1);
-        drop(inbox.take(None));
+        drop(inbox.take(Instant::now()));
         assert!(inbox.append(long()).is_claim());
     }
 
@@ -232,7 +250,7 @@ mod tests {
         let (inbox, pause) = (Inbox::new(10, Arc::default()), Duration::from_millis(200));
         thread::scope(|scope| {
             let began = Instant::now();
-            let writer = scope.spawn(|| inbox.take(Some(pause)).unwrap());
+            let writer = scope.spawn(|| inbox.take_jobs(pause));
             while inbox.lock().sleep == Sleep::Awake && !writer.is_finished() {
                 thread::yield_now();
             }
@@ -240,6 +258,52 @@ mod tests {
             assert!(writer.join().unwrap().batch.is_none(), "it waits behind the held batch");
             assert!(began.elapsed() >= pause);
         });
-        assert_eq!(inbox.take(None).unwrap().batch.unwrap().events.len(), 1);
+        assert_eq!(events(inbox.take(Instant::now())), 1);
+    }
+
+    fn events(work: Option<Work>) -> usize {
+        work.unwrap().batch.unwrap().events.len()
+    }
+
+    fn with(count: usize) -> Inbox {
+        let inbox = Inbox::new(usize::MAX, Arc::default());
+        (0..count).for_each(|_| drop(inbox.append(event())));
+        inbox
+    }
+
+    #[test]
+    fn a_few_events_wait_until_the_writer_has_rested() {
+        let (inbox, rested) = (with(ENOUGH - 1), Instant::now() + Duration::from_millis(50));
+        assert_eq!(events(inbox.take(rested)), ENOUGH - 1);
+        assert!(Instant::now() >= rested);
+    }
+
+    #[test]
+    fn enough_events_a_job_and_the_end_are_not_waited_with() {
+        let never = Instant::now() + Duration::from_secs(1_000_000);
+        assert_eq!(events(with(ENOUGH).take(never)), ENOUGH);
+
+        let inbox = with(1);
+        inbox.submit(Box::new(|_| Box::new(|_| ())));
+        let work = inbox.take(never).unwrap();
+        assert_eq!((work.jobs.len(), work.batch.unwrap().events.len()), (1, 1));
+
+        drop(inbox.append(event()));
+        inbox.close();
+        assert_eq!(events(inbox.take(never)), 1);
+        assert!(inbox.take(never).is_none());
+    }
+
+    #[test]
+    fn a_writer_that_rests_is_woken_by_the_event_that_makes_them_enough() {
+        let (inbox, never) = (with(1), Instant::now() + Duration::from_secs(1_000_000));
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| inbox.take(never));
+            while inbox.lock().sleep == Sleep::Awake {
+                thread::yield_now();
+            }
+            (1..ENOUGH).for_each(|_| drop(inbox.append(event())));
+            assert_eq!(events(writer.join().unwrap()), ENOUGH);
+        });
     }
 }
