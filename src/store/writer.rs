@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes everything that waits, puts it into one transaction, commits,
-//! and wakes all who wait: the more there is to do, the more events share an fsync. After it has begun a
-//! commit it rests for [`REST`], unless many events or a job come: a commit of two costs as much as one of twenty.
+//! and wakes all who wait: the more there is to do, the more events share an fsync. After a commit that
+//! several shared has begun it rests for [`REST`], unless many events or a job come: a commit costs much, one event
+//! more in it little.
 //!
 //! A batch whose commit fails is tried again until the trouble has lasted [`RETRY_FOR`]; from then on
 //! batches are tried once and dropped, counted by reason, until a commit succeeds.
@@ -22,8 +23,8 @@ use crate::clock::{self, Timestamp};
 /// more than two seconds of clicks in memory only delays the same loss.
 const RETRY_FOR: Duration = Duration::from_secs(2);
 
-/// From the beginning of one commit to that of the next, when few events come: short against the time that a
-/// click may wait for its commit, and long against what a commit costs. Whoever comes after a quiet moment waits for nothing.
+/// From the beginning of a commit that several events shared to that of the next, when few events come: short against
+/// the time that a click may wait for its commit, and long against what a commit costs. Who comes alone waits for nothing.
 const REST: Duration = Duration::from_millis(2);
 
 /// Between two tries of a batch: short against [`RETRY_FOR`], long against a failing write.
@@ -85,7 +86,8 @@ impl Writer {
     fn run(mut self) {
         let mut rested = Instant::now();
         while let Some(work) = self.next(rested) {
-            rested = Instant::now() + REST;
+            let is_shared = work.batch.as_ref().is_some_and(|batch| batch.events.len() > 1);
+            rested = Instant::now() + if is_shared { REST } else { Duration::ZERO };
             self.turn(work);
             self.log_losses();
         }
