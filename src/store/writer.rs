@@ -86,8 +86,10 @@ impl Writer {
     fn run(mut self) {
         let mut rested = Instant::now();
         while let Some(work) = self.next(rested) {
-            let is_shared = work.batch.as_ref().is_some_and(|batch| batch.events.len() > 1);
-            rested = Instant::now() + if is_shared { REST } else { Duration::ZERO };
+            if let Some(batch) = &work.batch {
+                let is_shared = batch.events.len() > 1;
+                rested = Instant::now() + if is_shared { REST } else { Duration::ZERO };
+            }
             self.turn(work);
             self.log_losses();
         }
