@@ -246,6 +246,27 @@ macro_rules! stored_as_position {
 stored_as_position!(Kind, Agent, Verdict, State);
 
 #[cfg(test)]
+impl Event {
+    /// An open of nobody: what tests begin with.
+    pub(crate) fn of_nobody(account: &str, at: Timestamp) -> Self {
+        Self {
+            id: EventId([0; 16]),
+            at,
+            kind: Kind::Open,
+            agent: Agent::Human,
+            verdict: None,
+            account: account.into(),
+            campaign: "demo".into(),
+            number: 0,
+            reaid: None,
+            page: None,
+            cookies: CookieIds::default(),
+            withheld: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -274,18 +295,10 @@ mod tests {
     #[test]
     fn debug_shows_neither_identity_nor_page() {
         let event = Event {
-            id: EventId([0; 16]),
-            at: Timestamp::from_secs(1),
             kind: Kind::Click,
-            agent: Agent::Human,
-            verdict: None,
-            account: "1234".into(),
-            campaign: "demo".into(),
-            number: 1,
             reaid: Some("AVCX2Xn3aHNLYEVZLOeLQLnM".into()),
             page: Some("https://shop.example/secret".into()),
-            cookies: CookieIds::default(),
-            withheld: false,
+            ..Event::of_nobody("1234", Timestamp::from_secs(1))
         };
         let shown = format!("{event:?}");
         assert!(!shown.contains("AVCX") && !shown.contains("secret"), "{shown}");

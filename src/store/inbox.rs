@@ -214,23 +214,9 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::store::{Agent, EventId, Kind};
 
     fn event() -> Event {
-        Event {
-            id: EventId([0; 16]),
-            at: Timestamp::from_secs(1),
-            kind: Kind::Open,
-            agent: Agent::Human,
-            verdict: None,
-            account: "1234".into(),
-            campaign: "demo".into(),
-            number: 0,
-            reaid: None,
-            page: None,
-            cookies: Default::default(),
-            withheld: false,
-        }
+        Event::of_nobody("1234", Timestamp::from_secs(1))
     }
 
     #[test]

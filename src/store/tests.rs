@@ -24,19 +24,15 @@ fn open(path: &Path) -> Store {
 }
 
 fn event(count: u64) -> Event {
+    let account = if count.is_multiple_of(2) { "1234" } else { "1235" };
     Event {
         id: EventId::new(*b"a-tester", count),
-        at: Timestamp::from_secs(1_796_000_000 + count),
         kind: Kind::Click,
-        agent: Agent::Human,
         verdict: Some(Verdict::Valid),
-        account: if count.is_multiple_of(2) { "1234" } else { "1235" }.into(),
-        campaign: "demo".into(),
         number: 7,
         reaid: Some("AVCX2Xn3aHNLYEVZLOeLQLnM".into()),
         page: Some("https://shop.example/p".into()),
-        cookies: Default::default(),
-        withheld: false,
+        ..Event::of_nobody(account, Timestamp::from_secs(1_796_000_000 + count))
     }
 }
 

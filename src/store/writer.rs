@@ -69,6 +69,11 @@ pub(super) fn start(
     thread.spawn(move || writer.run()).map_err(|source| StoreError::File { path: "store-writer".into(), source })
 }
 
+/// How long the writer rests after it has begun a commit of so many events.
+fn rest_after(events: usize) -> Duration {
+    if events > 1 { REST } else { Duration::ZERO }
+}
+
 /// Runs `work` so that its failure undoes only its own changes.
 pub(super) fn in_savepoint<T>(
     transaction: &Transaction<'_>,
@@ -87,8 +92,7 @@ impl Writer {
         let mut rested = Instant::now();
         while let Some(work) = self.next(rested) {
             if let Some(batch) = &work.batch {
-                let is_shared = batch.events.len() > 1;
-                rested = Instant::now() + if is_shared { REST } else { Duration::ZERO };
+                rested = Instant::now() + rest_after(batch.events.len());
             }
             self.turn(work);
             self.log_losses();
@@ -192,5 +196,15 @@ impl Writer {
             }
         }
         self.logged = LossLog { at: Some(now), lost };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_alone_waits_for_nothing() {
+        assert_eq!([1, 2, 500].map(rest_after), [Duration::ZERO, REST, REST]);
     }
 }

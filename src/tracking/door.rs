@@ -45,22 +45,13 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::store::EventId;
 
     fn event(kind: Kind, agent: Agent) -> Event {
         Event {
-            id: EventId([0; 16]),
-            at: Timestamp::from_secs(1),
             kind,
             agent,
-            verdict: None,
-            account: "1234".into(),
-            campaign: "demo".into(),
-            number: 1,
-            reaid: None,
             page: Some("https://shop.example/?reaid=x&m=jane%40example.org&y=1#top".into()),
-            cookies: Default::default(),
-            withheld: false,
+            ..Event::of_nobody("1234", Timestamp::from_secs(1))
         }
     }
 

@@ -110,22 +110,7 @@ pub(super) const REJECTED: &str = "rejected";
 /// An open that waits.
 #[cfg(test)]
 pub(super) fn waiting(seq: i64, account: &str, since: Timestamp) -> Waiting {
-    use crate::store::{Agent, Event, EventId, Kind};
-    let event = Event {
-        id: EventId([0; 16]),
-        at: since,
-        kind: Kind::Open,
-        agent: Agent::Human,
-        verdict: None,
-        account: account.into(),
-        campaign: "demo".into(),
-        number: 0,
-        reaid: None,
-        page: None,
-        cookies: Default::default(),
-        withheld: false,
-    };
-    Waiting { seq, attempts: 0, since, event }
+    Waiting { seq, attempts: 0, since, event: crate::store::Event::of_nobody(account, since) }
 }
 
 #[cfg(test)]
