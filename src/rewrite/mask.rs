@@ -23,14 +23,13 @@ pub(super) fn mask(html: &[u8]) -> Vec<u8> {
             [b'n' | b'N', ref rest @ ..] if starts_with(rest, b"oscript") => bytes[at + 8] = b'x',
             [b'/', ref rest @ ..] if is_named(rest, b"body") => bytes[at + 1] = b'r',
             ref name if at >= endless_until && TEXT_ONLY.iter().any(|own| is_named(name, own)) => {
-                match Tag::with_attributes(&html[at..]) {
-                    Some((tag, attributes)) => {
-                        if let Some(sign) = idle_equals_sign(&html[at..at + tag.length], &attributes) {
-                            bytes[at + sign] = b'x';
-                        }
-                    }
+                let Some((tag, attributes)) = Tag::with_attributes(&html[at..]) else {
                     // Not looked for again within reach, or the work would grow with the square.
-                    None => endless_until = at + MAX_LENGTH,
+                    endless_until = at + MAX_LENGTH;
+                    continue;
+                };
+                if let Some(sign) = idle_equals_sign(&html[at..at + tag.length], &attributes) {
+                    bytes[at + sign] = b'x';
                 }
             }
             _ => {}
