@@ -205,7 +205,7 @@ fn url_of(base: &url::Url, identities: &Identities, event: &Event) -> String {
     let names = EventNames::default();
     let (page, reaid) = (event.page.as_deref(), event.reaid.as_deref());
     let call = Call { account: &event.account, event: &names.click, visitor: &visitor, reaid, page, campaign: "" };
-    tracking_url(base.as_str(), "reaid-edge", &call)
+    tracking_url(base, "reaid-edge", &call).into()
 }
 
 /// The endpoint in a process of its own, so that its CPU is not ours.

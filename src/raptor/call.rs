@@ -1,8 +1,10 @@
 //! The tracking call: one GET for one event.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use url::Url;
 
 use super::names;
 
@@ -40,18 +42,28 @@ pub struct Call<'a> {
     pub campaign: &'a str,
 }
 
-/// The URL of a call: parameters in the documented order, everything encoded, nothing empty.
-pub fn tracking_url(base: &str, client: &str, call: &Call<'_>) -> String {
-    let base = base.trim_end_matches('/');
-    let mut url = format!("{base}/{}.rsa", percent_encode(call.account.as_bytes(), ENCODED));
-    let mut separator = '?';
+/// Room for the parameters of a usual call, beside its page.
+const QUERY: usize = 256;
+
+/// The URL of a call below `base`: parameters in the documented order, everything encoded, nothing empty.
+pub fn tracking_url(base: &Url, client: &str, call: &Call<'_>) -> Url {
+    let below = base.path().trim_end_matches('/');
+    let mut url = base.clone();
+    url.set_path(&format!("{below}/{}.rsa", percent_encode(call.account.as_bytes(), ENCODED)));
+    url.set_query(Some(&query(client, call)));
+    url
+}
+
+fn query(client: &str, call: &Call<'_>) -> String {
+    let mut query = String::with_capacity(QUERY + 2 * call.page.map_or(0, str::len));
     let mut add = |name: &str, value: &[u8]| {
         if !value.is_empty() {
-            url.push(separator);
-            url.push_str(name);
-            url.push('=');
-            url.extend(percent_encode(value, ENCODED));
-            separator = '&';
+            if !query.is_empty() {
+                query.push('&');
+            }
+            query.push_str(name);
+            query.push('=');
+            query.extend(percent_encode(value, ENCODED));
         }
     };
     add(names::EVENT_TYPE, call.event.as_bytes());
@@ -63,25 +75,33 @@ pub fn tracking_url(base: &str, client: &str, call: &Call<'_>) -> String {
         None => add(names::UTM_CAMPAIGN, call.campaign.as_bytes()),
         Some(page) => {
             add(names::PAGE, page.as_bytes());
-            for name in names::UTM {
-                add(name, &parameter(page, name));
+            for (name, value) in names::UTM.into_iter().zip(campaign_of(page)) {
+                add(name, &Cow::from(percent_decode_str(value)));
             }
         }
     }
-    url
+    query
 }
 
-/// The value of the first non-empty parameter with this very name, percent-decoded; a `+` stays one.
-fn parameter(page: &str, name: &str) -> Vec<u8> {
+/// The first non-empty value of each campaign parameter of a page, as it stands there.
+fn campaign_of(page: &str) -> [&str; names::UTM.len()] {
+    let mut values = [""; names::UTM.len()];
     let query = page.split_once('?').map_or("", |(_, query)| query);
-    let mut values = query.split('&').filter_map(|parameter| parameter.split_once('='));
-    let found = values.find(|(found, value)| *found == name && !value.is_empty());
-    found.map(|(_, value)| percent_decode_str(value).collect()).unwrap_or_default()
+    for (name, value) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
+        if let Some(at) = names::UTM.iter().position(|known| *known == name).filter(|at| values[*at].is_empty()) {
+            values[at] = value;
+        }
+    }
+    values
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn base(url: &str) -> Url {
+        url.parse().unwrap()
+    }
 
     fn visitor() -> Visitor {
         Visitor { coid: "C".into(), sid: "S".into() }
@@ -99,7 +119,7 @@ mod tests {
             campaign: "demo",
         };
         assert_eq!(
-            tracking_url("https://t.example/", "reaid-edge", &call),
+            tracking_url(&base("https://t.example/"), "reaid-edge", &call).as_str(),
             "https://t.example/1234.rsa?p1=newsletterclick&sid=S&coid=C&reaid=AVCX2Xn3aHNLYEVZLOeLQLnM&v=reaid-edge\
             &url=https%3A%2F%2Fshop.example%2Fp%3Fx%3D1%26utm_source%3Da%2520b%2Bc%26utm_campaign%3D%26utm_term%3D%25C3%25A9\
             &utm_source=a%20b%2Bc&utm_term=%C3%A9"
@@ -118,7 +138,7 @@ mod tests {
             campaign: "demo",
         };
         assert_eq!(
-            tracking_url("http://127.0.0.1:1", "", &call),
+            tracking_url(&base("http://127.0.0.1:1"), "", &call).as_str(),
             "http://127.0.0.1:1/1234.rsa?p1=newsletteropen&sid=S&coid=C&utm_campaign=demo"
         );
     }

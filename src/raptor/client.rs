@@ -55,7 +55,7 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    base: String,
+    base: Url,
     name: String,
     events: HashMap<String, EventNames>,
     /// For accounts that no longer have a site.
@@ -75,7 +75,7 @@ impl Client {
         allow_private: bool,
     ) -> Result<Self, OutboundError> {
         let http = outbound::client(base, Options { allow_private, ..OPTIONS })?;
-        Ok(Self { http, base: base.to_string(), name: name.to_string(), events, fallback: EventNames::default() })
+        Ok(Self { http, base: base.clone(), name: name.to_string(), events, fallback: EventNames::default() })
     }
 
     /// Tells Raptor of a click that landed on `page`.
