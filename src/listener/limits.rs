@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Connections at once on one listener. An idle one costs a few KiB, so these are some 100 MiB.
 pub const CONNECTIONS: usize = 20_000;
 
+/// Connections that are let in before all that can run has its turn: nobody is let in faster than they are served, and
+/// those who wait do so in the kernel. With one at a time a hundred who come at once wait long for each other.
+pub const LET_IN: u64 = 16;
+
 /// How long to look away when no connection can be accepted: long enough for a descriptor to be
 /// freed, short enough that nobody's connect times out.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -123,8 +123,13 @@ pub async fn serve<H, F, B>(
         });
     };
     let door = guard.load.as_ref().map(|load| load.door());
+    let mut let_in = 0_u64;
     while let Some(accepted) = accept(&listener, &guard, door.as_deref(), &permits, &stop).await {
         spawn(accepted);
+        let_in += 1;
+        if let_in.is_multiple_of(limits::LET_IN) {
+            tokio::task::yield_now().await;
+        }
     }
     connected(listener, &guard, &permits).for_each(spawn);
     connections.close();
@@ -143,8 +148,6 @@ async fn accept(
         loop {
             let permit = permit(permits, door).await?;
             guard.may_accept().await;
-            // Nobody is let in faster than they are served: those who wait do so in the kernel.
-            tokio::task::yield_now().await;
             match next_connection(listener, door).await {
                 Ok((stream, peer)) => match guard.admit(stream, peer.ip(), permit) {
                     Some(accepted) => return Some(accepted),
