@@ -1,10 +1,13 @@
-//! What hyper alone costs: a canned redirect (`canned`), or one that checks the tag of a link token and of a
-//! REAID with two HMACs and does nothing else (`hmac`). Also Raptor's stand-in (`ok`), which takes every event.
+//! What hyper alone costs: a canned redirect (`canned`), one that checks the tag of a link token and of a REAID with
+//! two HMACs and does nothing else (`hmac`), or one that has the click on disk as well before it answers, by the
+//! least that does so (`durable`). Also Raptor's stand-in (`ok`), which takes every event.
 //!
-//! `bare MODE ADDRESS [CERTIFICATE PRIVATE_KEY MAC_KEY CHECK_KEY]`: files as PEM (`-` for plain HTTP), keys in
-//! hexadecimal.
+//! `bare MODE ADDRESS [CERTIFICATE PRIVATE_KEY MAC_KEY CHECK_KEY DATABASE]`: files as PEM (`-` for plain HTTP), keys
+//! in hexadecimal.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot be set up has nothing to measure")]
+
+mod table;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,6 +26,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use ring::hmac;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use table::{Row, Table};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
@@ -34,11 +38,11 @@ const TAG: usize = 16;
 const ID: usize = 14;
 const CHECK: usize = 4;
 
-#[derive(Clone)]
 enum Mode {
     Canned,
     Ok,
-    Hmac(Arc<Keys>),
+    /// With a table where clicks are kept, if they are.
+    Click(Box<Keys>, Option<Table>),
 }
 
 struct Keys {
@@ -55,11 +59,13 @@ fn main() {
 async fn serve(arguments: &[String]) {
     let argument = |at: usize| arguments.get(at).map(String::as_str);
     let key = |at| hmac::Key::new(hmac::HMAC_SHA256, &unhex(argument(at).expect("a key")));
+    let keys = || Box::new(Keys { mac: key(4), check: key(5) });
     let mode = match argument(0) {
         Some("canned") => Mode::Canned,
         Some("ok") => Mode::Ok,
-        Some("hmac") => Mode::Hmac(Arc::new(Keys { mac: key(4), check: key(5) })),
-        other => panic!("expected canned, ok or hmac, found {other:?}"),
+        Some("hmac") => Mode::Click(keys(), None),
+        Some("durable") => Mode::Click(keys(), Some(Table::open(argument(6).expect("a database")))),
+        other => panic!("expected canned, ok, hmac or durable, found {other:?}"),
     };
     let address: SocketAddr = argument(1).and_then(|it| it.parse().ok()).expect("an address");
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -70,7 +76,7 @@ async fn serve(arguments: &[String]) {
         (Some(certificate), Some(key)) if certificate != "-" => Some(acceptor(certificate, key)),
         _ => None,
     };
-    accept(listener, tls, mode).await;
+    accept(listener, tls, Arc::new(mode)).await;
 }
 
 fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
@@ -88,7 +94,7 @@ fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, mode: Mode) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, mode: Arc<Mode>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         // As every server here does.
@@ -107,10 +113,10 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, mode: Mode) {
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, is_h2: bool, mode: Mode) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, is_h2: bool, mode: Arc<Mode>) {
     let service = service_fn(move |request| {
-        let answer = answer(&mode, &request);
-        async move { Ok::<_, Infallible>(answer) }
+        let mode = mode.clone();
+        async move { Ok::<_, Infallible>(answer(&mode, &request).await) }
     });
     // A client that goes away is no news.
     let _ = match is_h2 {
@@ -119,15 +125,18 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, is_h2
     };
 }
 
-fn answer(mode: &Mode, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
-    match mode {
-        Mode::Ok => status(StatusCode::OK),
-        Mode::Canned => redirect(PAGE),
-        Mode::Hmac(keys) => match checked(keys, request) {
-            Some(reaid) => redirect(&format!("{PAGE}&reaid={reaid}")),
-            None => status(StatusCode::NOT_FOUND),
-        },
+async fn answer(mode: &Mode, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
+    let (keys, table) = match mode {
+        Mode::Ok => return status(StatusCode::OK),
+        Mode::Canned => return redirect(PAGE),
+        Mode::Click(keys, table) => (keys, table),
+    };
+    let Some(reaid) = checked(keys, request) else { return status(StatusCode::NOT_FOUND) };
+    let page = format!("{PAGE}&reaid={reaid}");
+    if let Some(table) = table {
+        table.keep(Row { reaid: reaid.to_owned(), page: page.clone() }).await;
     }
+    redirect(&page)
 }
 
 fn checked<'a>(keys: &Keys, request: &'a Request<Incoming>) -> Option<&'a str> {

@@ -207,8 +207,12 @@ class Click:
         return Server(self.folder, [TARGET / "reaid", "serve"], tls=tls)
 
     def bare(self, mode, tls):
+        """On an empty table, if it keeps clicks."""
+        for old in self.folder.glob("bare.db*"):
+            old.unlink()
         files = ["cert.pem", "key.pem"] if tls else ["-", "-"]
-        command = [TARGET / "examples/bare", mode, f"127.0.0.1:{PORT}", *files, self.mac.hex(), self.check.hex()]
+        address, keys, database = f"127.0.0.1:{PORT}", [self.mac.hex(), self.check.hex()], self.folder / "bare.db"
+        command = [TARGET / "examples/bare", mode, address, *files, *keys, database]
         return Server(self.folder, command, tls=tls)
 
     def raptor(self):
@@ -235,10 +239,11 @@ class Click:
 
 
 # Who is compared, and how each is started.
-CANNED, HMACS, REAID = "bare hyper, canned", "bare hyper, HMACs", "reaid"
+CANNED, HMACS, DURABLE, REAID = "bare hyper, canned", "bare hyper, HMACs", "bare hyper, on disk", "reaid"
 SERVERS = {
     CANNED: lambda click, tls: click.bare("canned", tls),
     HMACS: lambda click, tls: click.bare("hmac", tls),
+    DURABLE: lambda click, tls: click.bare("durable", tls),
     "nginx, canned": lambda click, tls: click.nginx(False, tls),
     "nginx + njs, HMACs": lambda click, tls: click.nginx(True, tls),
     "HAProxy, HMACs": lambda click, tls: click.haproxy(tls),
